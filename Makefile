@@ -1,0 +1,62 @@
+# Every target sets up .venv by itself: uv when it is there, else python3 -m venv and pip.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help up demo test check format lint bench cluster-test lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes -r requirements/dev.lock && \
+	  VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps --no-build-isolation -e . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock && \
+	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $@
+
+up: $(STAMP) ## everything on this machine; Ctrl-C stops it
+	@$(BIN)/infragate up $(ARGS)
+
+demo: $(STAMP) ## the whole story with a real MCP client, shown step by step
+	@$(BIN)/infragate demo $(ARGS)
+
+test: $(STAMP) ## all tests that this machine can run
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## format, lint, types, layers, tests
+	$(MAKE) lint
+	$(MAKE) test
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure, as ratios within one run
+	$(BIN)/python -m bench $(ARGS)
+
+cluster-test: $(STAMP) ## the cluster suite on a real cluster: make cluster-test KUBECONFIG=...
+	INFRAGATE_TEST_KUBECONFIG="$${INFRAGATE_TEST_KUBECONFIG:-$(KUBECONFIG)}" $(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
+
+lock: ## resolve the dependencies anew
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --extra api --extra worker pyproject.toml -o requirements/dev.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra api pyproject.toml -c requirements/dev.lock -o requirements/api.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra worker pyproject.toml -c requirements/dev.lock -o requirements/worker.lock
+
+clean: ## forget the environment and the local state
+	rm -rf $(VENV) .infragate

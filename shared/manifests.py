@@ -12,13 +12,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from shared.errors import Refusal
 
-JSON: TypeAlias = "bool | int | str | list[JSON] | dict[str, JSON] | None"
+JSON: TypeAlias = bool | int | str | list["JSON"] | dict[str, "JSON"] | None
 """A JSON value without floats: none of our kinds has one, and RFC 8785 digests are safer so."""
 
-Object: TypeAlias = dict[str, JSON]
+Object: TypeAlias = dict[str, "JSON"]
 """A JSON object, such as a whole Kubernetes object."""
 
-Path: TypeAlias = "tuple[str | int, ...]"
+Path: TypeAlias = tuple[str | int, ...]
 """Field names and list indices from the root of an object down to a value."""
 
 MAX_BYTES: Final = 256 * 1024
@@ -204,7 +204,7 @@ def _kind(document: Object, number: int) -> Kind | Refusal:
         return _refusal(f"Document {number} needs apiVersion and kind.", number, "kind")
     if name == "List" or name.endswith("List"):
         return _refusal(
-            f"Document {number} is a {shown(name)}; give its items as documents between `---` lines.",
+            f"Document {number} is a {shown(name)}; give its items as documents of their own.",
             number,
             "kind",
             code="unsupported_kind",

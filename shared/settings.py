@@ -1,0 +1,366 @@
+"""The settings of every process, read once from the environment; nothing else reads it.
+
+A bad value stops the process with a message that names the variable and never repeats the value.
+`Production` refuses everything that is only good enough for a laptop.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import BadConfiguration
+from shared.messages import Role
+
+DEFAULT_NAMESPACES = ("mcp-nginx-demo",)
+DEFAULT_AUDIT_ROOT = Path(".mcp-guardrails")
+DEFAULT_EVIDENCE_ROOT = Path(".mcp-approvals")
+DEFAULT_KEYS_ROOT = Path(".infragate/keys")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104 - refused
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Common(BaseSettings):
+    """What gateway and workers share."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
+    )
+
+    environment: Literal["Development", "Production"] = Field(
+        default="Development", validation_alias="INFRA_GATE_ENVIRONMENT"
+    )
+    """Production refuses what is only good enough for a laptop; see `_production_refusals`."""
+
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias="INFRA_GATE_REDIS_URL"
+    )
+    """May hold a password, so it is never printed. Production: rediss:// with a user."""
+
+    redis_timeout_s: float = Field(
+        default=3.0, gt=0, le=30, validation_alias="INFRA_GATE_REDIS_TIMEOUT_SECONDS"
+    )
+    """Seconds for one Redis command; a call must fail clearly well before its client gives up."""
+
+    oauth_authority: str = Field(
+        default="http://127.0.0.1:3011", validation_alias="INFRA_GATE_OAUTH_AUTHORITY"
+    )
+    """The identity provider's issuer, compared exactly: no trailing slash is added or removed."""
+
+    oauth_metadata_address: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_OAUTH_METADATA_ADDRESS"
+    )
+    """Where the provider's metadata is fetched, if not at the issuer's well-known address."""
+
+    oauth_require_https_metadata: bool = Field(
+        default=True, validation_alias="INFRA_GATE_OAUTH_REQUIRE_HTTPS_METADATA"
+    )
+    """Loopback issuers are exempt in Development, so that the dev issuer works as it is."""
+
+    approval_client_id: str = Field(
+        default="infra-gate-approval-ui", validation_alias="INFRA_GATE_APPROVAL_OAUTH_CLIENT_ID"
+    )
+    """The approval pages' client at the provider: the only audience that a proof may have."""
+
+    log_format: Literal["text", "json"] = Field(
+        default="text", validation_alias="INFRA_GATE_LOG_FORMAT"
+    )
+    """text for people at a terminal, json for a log collector."""
+
+    @property
+    def production(self) -> bool:
+        """Says whether the process runs for real."""
+        return self.environment == "Production"
+
+    def _common_refusals(self) -> list[str]:
+        redis = urlsplit(self.redis_url.get_secret_value())
+        return [
+            *_insecure("INFRA_GATE_OAUTH_AUTHORITY", self.oauth_authority),
+            *_insecure("INFRA_GATE_OAUTH_METADATA_ADDRESS", self.oauth_metadata_address),
+            *_when(
+                not self.oauth_require_https_metadata,
+                "INFRA_GATE_OAUTH_REQUIRE_HTTPS_METADATA must stay true",
+            ),
+            *_when(
+                redis.scheme != "rediss" or not redis.username,
+                "INFRA_GATE_REDIS_URL needs rediss:// and a user of its own",
+            ),
+        ]
+
+
+class GatewaySettings(Common):
+    """Settings of the process that faces agents and approvers. No cluster settings at all."""
+
+    host: str = Field(default="127.0.0.1", validation_alias="INFRA_GATE_HOST")
+    port: int = Field(default=3001, ge=1, le=65535, validation_alias="INFRA_GATE_PORT")
+
+    oauth_resource: str = Field(
+        default="http://127.0.0.1:3001/mcp", validation_alias="INFRA_GATE_OAUTH_RESOURCE"
+    )
+    """The audience that tokens must carry and the address that clients use, compared exactly."""
+
+    oauth_scope: str = Field(default="mcp:tools", validation_alias="INFRA_GATE_OAUTH_SCOPE")
+    """The scope that means every tool."""
+
+    static_bearer_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        validation_alias=AliasChoices("INFRA_GATE_STATIC_BEARER_TOKEN", "INFRA_GATE_BEARER_TOKEN"),
+    )
+    """For local demos without an issuer. Off unless set; refused in Production."""
+
+    approval_base_url: str = Field(
+        default="http://127.0.0.1:3001", validation_alias="INFRA_GATE_APPROVAL_BASE_URL"
+    )
+    """Where people open approvals. Same origin as the gateway: an owned gateway is not covered."""
+
+    approval_client_key_file: Path | None = Field(
+        default=None, validation_alias="INFRA_GATE_APPROVAL_CLIENT_KEY_FILE"
+    )
+    """PEM private key (EC P-256 or RSA) for private_key_jwt; without it the pages are off."""
+
+    approval_authorization_endpoint: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_APPROVAL_OAUTH_AUTHORIZATION_ENDPOINT"
+    )
+    """Overrides the provider's metadata, for providers reached by another name from browsers."""
+
+    approval_token_endpoint: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_APPROVAL_OAUTH_TOKEN_ENDPOINT"
+    )
+    """Overrides the provider's metadata, for providers reached by another name from the gateway."""
+
+    seal_public_keys: CommaSeparated = Field(
+        default=(), validation_alias="INFRA_GATE_SEAL_PUBLIC_KEYS"
+    )
+    """Pinned public keys of planners (base64url, comma separated). Empty: learnt in Development."""
+
+    proof_public_key: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_PROOF_PUBLIC_KEY"
+    )
+    """Pinned encryption key of the appliers (base64url). Empty: learnt in Development."""
+
+    read_timeout_s: float = Field(
+        default=20.0, gt=0, le=120, validation_alias="INFRA_GATE_READ_TIMEOUT_SECONDS"
+    )
+    """Agents' clients give up after 60 s; a read that takes longer gets no better."""
+
+    plan_timeout_s: float = Field(
+        default=40.0, gt=0, le=120, validation_alias="INFRA_GATE_PLAN_TIMEOUT_SECONDS"
+    )
+    """A plan of 20 documents makes 40 calls to the API server."""
+
+    apply_timeout_s: float = Field(
+        default=55.0, gt=0, le=600, validation_alias="INFRA_GATE_APPLY_TIMEOUT_SECONDS"
+    )
+    """The answer, not the apply: a slower one goes on and the next call reports it."""
+
+    body_limit_bytes: int = Field(
+        default=1024 * 1024, ge=64 * 1024, validation_alias="INFRA_GATE_BODY_LIMIT_BYTES"
+    )
+    """A manifest of 256 KiB, escaped twice, with room."""
+
+    max_in_flight: int = Field(default=64, ge=1, validation_alias="INFRA_GATE_MAX_IN_FLIGHT")
+    """Calls waiting for workers in one replica; more are refused, so that these are answered."""
+
+    extra_hosts: CommaSeparated = Field(default=(), validation_alias="INFRA_GATE_ALLOWED_HOSTS")
+    """Host headers that are accepted beside those of the resource and the approval address."""
+
+    @field_validator("seal_public_keys", "extra_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _comma_separated(value)
+
+    @model_validator(mode="after")
+    def _production_is_strict(self) -> Self:
+        if self.production:
+            _raise_if_any(self._production_refusals())
+        return self
+
+    def _production_refusals(self) -> list[str]:
+        return [
+            *self._common_refusals(),
+            *_insecure("INFRA_GATE_OAUTH_RESOURCE", self.oauth_resource),
+            *_insecure("INFRA_GATE_APPROVAL_BASE_URL", self.approval_base_url),
+            *_when(
+                self.static_bearer_token is not None,
+                "INFRA_GATE_STATIC_BEARER_TOKEN is for local demos only; unset it",
+            ),
+            *_when(not self.seal_public_keys, "INFRA_GATE_SEAL_PUBLIC_KEYS must pin the planners"),
+            *_when(not self.proof_public_key, "INFRA_GATE_PROOF_PUBLIC_KEY must pin the appliers"),
+            *_when(
+                self.approval_client_key_file is None,
+                "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE must name the approval client's key",
+            ),
+        ]
+
+
+class WorkerSettings(Common):
+    """Settings of the processes that hold a kubeconfig."""
+
+    cluster: str = Field(
+        default="local",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        validation_alias="INFRA_GATE_CLUSTER",
+    )
+    """Name of the cluster in queues and plans."""
+
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        default=tuple(Role), min_length=1, validation_alias="INFRA_GATE_WORKER_ROLES"
+    )
+    """Comma separated: read, plan, apply. All three in one process is for development."""
+
+    kubeconfig: Path | None = Field(default=None, validation_alias="KUBECONFIG")
+    """Path of the role's kubeconfig."""
+
+    in_cluster: bool = Field(default=False, validation_alias="INFRA_GATE_IN_CLUSTER")
+    """Use the Pod's own ServiceAccount. Exactly one of this and KUBECONFIG."""
+
+    namespaces: CommaSeparated = Field(
+        default=DEFAULT_NAMESPACES, validation_alias="K8S_MCP_ALLOWED_NAMESPACES"
+    )
+    """Comma separated. The one place where a namespace is allowed."""
+
+    policy_file: Path | None = Field(default=None, validation_alias="INFRA_GATE_POLICY_FILE")
+    """YAML with approvers and guardrails. None: nobody may approve, default guardrails."""
+
+    keys_root: Path = Field(default=DEFAULT_KEYS_ROOT, validation_alias="INFRA_GATE_KEYS_ROOT")
+    """Folder of the role's private keys; made on first start in Development only."""
+
+    audit_root: Path = Field(
+        default=DEFAULT_AUDIT_ROOT, validation_alias="INFRA_GATE_GUARD_AUDIT_ROOT"
+    )
+    """Folder of the audit log."""
+
+    evidence_root: Path = Field(
+        default=DEFAULT_EVIDENCE_ROOT, validation_alias="K8S_MCP_APPROVAL_ROOT"
+    )
+    """Folder of the exported approval evidence, one file per plan."""
+
+    threads: int = Field(default=16, ge=1, le=128, validation_alias="INFRA_GATE_WORKER_THREADS")
+    """Calls at a time in one process; they wait for the API server, not for the processor."""
+
+    kubernetes_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, validation_alias="INFRA_GATE_KUBERNETES_TIMEOUT_SECONDS"
+    )
+    """Seconds for one API call; the threads pool knows no other limit."""
+
+    rollout_timeout_s: float = Field(
+        default=45.0, ge=0, le=600, validation_alias="INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS"
+    )
+    """How long an apply watches the rollout before it answers "progressing"."""
+
+    challenge_ttl_s: int = Field(
+        default=300, ge=30, le=900, validation_alias="INFRA_GATE_APPROVAL_CHALLENGE_TTL_SECONDS"
+    )
+    """Enough for a login with a second factor, too short for a stolen page to be worth much."""
+
+    oauth_resource: str = Field(
+        default="http://127.0.0.1:3001/mcp", validation_alias="INFRA_GATE_OAUTH_RESOURCE"
+    )
+
+    @field_validator("namespaces", "roles", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _comma_separated(value)
+
+    @field_validator("namespaces")
+    @classmethod
+    def _some_namespace(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no namespace; an empty list would allow nothing")
+        return value
+
+    @model_validator(mode="after")
+    def _production_is_strict(self) -> Self:
+        if self.production:
+            _raise_if_any(self._production_refusals())
+        return self
+
+    def _production_refusals(self) -> list[str]:
+        roots = {
+            "INFRA_GATE_GUARD_AUDIT_ROOT": self.audit_root == DEFAULT_AUDIT_ROOT,
+            "K8S_MCP_APPROVAL_ROOT": self.evidence_root == DEFAULT_EVIDENCE_ROOT,
+            "INFRA_GATE_KEYS_ROOT": self.keys_root == DEFAULT_KEYS_ROOT,
+        }
+        return [
+            *self._common_refusals(),
+            *(f"{name} must name a folder of its own" for name, unset in roots.items() if unset),
+            *_when(
+                (self.kubeconfig is None) is not self.in_cluster,
+                "exactly one of KUBECONFIG and INFRA_GATE_IN_CLUSTER must be set",
+            ),
+            *_when(
+                "namespaces" not in self.model_fields_set,
+                "K8S_MCP_ALLOWED_NAMESPACES must name the namespaces",
+            ),
+            *_when(self.policy_file is None, "INFRA_GATE_POLICY_FILE must name the policy"),
+        ]
+
+
+def read_gateway_settings() -> GatewaySettings:
+    """Returns the gateway's settings from the environment.
+
+    Raises:
+        BadConfiguration: a value cannot be used; the text names the variables, never the values.
+    """
+    try:
+        return GatewaySettings()
+    except ValidationError as error:
+        raise BadConfiguration(_explained(error)) from None
+
+
+def read_worker_settings() -> WorkerSettings:
+    """Returns a worker's settings from the environment.
+
+    Raises:
+        BadConfiguration: a value cannot be used; the text names the variables, never the values.
+    """
+    try:
+        return WorkerSettings()
+    except ValidationError as error:
+        raise BadConfiguration(_explained(error)) from None
+
+
+def is_loopback(url: str) -> bool:
+    """Says whether a URL points at this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def _explained(error: ValidationError) -> str:
+    lines = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return "The configuration cannot be used:\n  " + "\n  ".join(lines)
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _insecure(variable: str, url: str | None) -> list[str]:
+    if url is None or (url.startswith("https://") and not is_loopback(url)):
+        return []
+    return [f"{variable} needs https:// and a name that is not loopback"]
+
+
+def _when(condition: bool, problem: str) -> list[str]:
+    return [problem] if condition else []
+
+
+def _raise_if_any(problems: list[str]) -> None:
+    if problems:
+        raise ValueError("Production refuses: " + "; ".join(problems))

@@ -1,0 +1,57 @@
+"""Connections to Redis with bounded waits, and the one place where its errors become our faults."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from pydantic import SecretStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.errors import RedisUnavailable
+
+MAX_CONNECTIONS = 64
+"""For each process; a further caller waits for a free one instead of failing."""
+
+
+def connect(url: SecretStr, *, timeout_s: float) -> redis.Redis:
+    """Returns a client for threads; every command answers or fails within `timeout_s` seconds."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url.get_secret_value(),
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_keepalive=True,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def connect_async(url: SecretStr, *, timeout_s: float) -> redis.asyncio.Redis:
+    """Returns a client for one event loop; every command answers or fails within `timeout_s`."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url.get_secret_value(),
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_keepalive=True,
+        health_check_interval=15,
+    )
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+@contextmanager
+def redis_faults() -> Iterator[None]:
+    """Turns what redis-py raises into `RedisUnavailable`, without addresses or passwords.
+
+    Raises:
+        RedisUnavailable: Redis did not answer, refused the command or the connection.
+    """
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error

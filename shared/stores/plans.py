@@ -1,0 +1,194 @@
+"""Plans in Redis: workers write and move them, the gateway only reads.
+
+One hash for each plan (`wk:plan:<id>`), an index by age (`wk:plans`), and the logins that were
+spent (`wk:spent:<sha256>`). A move is compare-and-set on state, digest and version, in one script.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import redis
+import redis.asyncio
+
+from shared.errors import Refusal
+from shared.plans import KEEP_S, PLAN_LIFETIME_S, Plan, SealedPlan, State, read_plan
+from shared.stores.connection import redis_faults
+
+INDEX: Final = "wk:plans"
+MAX_LISTED: Final = 500
+
+_MOVE: Final = """
+local now = redis.call('HMGET', KEYS[1], 'state', 'digest', 'version')
+if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] or now[3] ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[4], 'version', ARGV[5])
+for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return 1
+"""
+_NOTE: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlan:
+    """A plan as it lies in Redis. Only `sealed` can be checked; the rest is what Redis claims."""
+
+    id: str
+    sealed: SealedPlan
+    state: State
+    version: int
+    receipt: str | None = None
+    """A signed receipt, JSON; believed only after its signature was checked."""
+    outcome: str | None = None
+    """What applying did, JSON of `shared.outcomes.Outcome`."""
+    decided_by: str | None = None
+    """JSON of an `Identity`: who denied, cancelled or revoked."""
+    decided_reason: str | None = None
+    decided_at: int | None = None
+
+    def plan(self) -> Plan | Refusal:
+        """Returns the plan in the sealed bytes; the seal is the caller's to check."""
+        return read_plan(self.sealed.document)
+
+
+class PlanStore:
+    """The workers' side: adds plans and moves them."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._move = client.register_script(_MOVE)
+        self._note = client.register_script(_NOTE)
+
+    def add(self, plan: Plan, sealed: SealedPlan) -> None:
+        """Stores a fresh plan as pending.
+
+        Raises:
+            RedisUnavailable: it was not stored.
+        """
+        fields: dict[str | bytes, bytes | str | int | float] = {
+            "document": sealed.document,
+            "digest": sealed.digest,
+            "seal": sealed.seal,
+            "state": State.PENDING.value,
+            "version": 1,
+        }
+        with redis_faults(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(_key(plan.id), mapping=fields)  # type: ignore[arg-type]  # invariant mapping
+            pipe.expire(_key(plan.id), PLAN_LIFETIME_S + KEEP_S)
+            pipe.zadd(INDEX, {plan.id: plan.created_at})
+            pipe.zremrangebyscore(INDEX, "-inf", plan.created_at - PLAN_LIFETIME_S - KEEP_S)
+            pipe.execute()
+
+    def load(self, plan_id: str) -> StoredPlan | None:
+        """Returns a plan, or None if there is none (or its fields make no sense).
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            raw = cast("dict[bytes, bytes]", self._redis.hgetall(_key(plan_id)))
+        return _stored(plan_id, raw)
+
+    def move(
+        self, stored: StoredPlan, target: State, fields: Mapping[str, str] | None = None
+    ) -> bool:
+        """Moves a plan if nobody moved it since it was loaded; says whether it did.
+
+        Raises:
+            RedisUnavailable: whether it moved is unknown; load it again.
+        """
+        flat = [item for pair in (fields or {}).items() for item in pair]
+        arguments = [
+            stored.state.value,
+            stored.sealed.digest,
+            str(stored.version),
+            target.value,
+            str(stored.version + 1),
+            *flat,
+        ]
+        with redis_faults():
+            return bool(self._move(keys=[_key(stored.id)], args=arguments))
+
+    def note(self, plan_id: str, fields: Mapping[str, str]) -> None:
+        """Sets fields that are no state (progress, outcome details) on a plan that is still there.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            self._note(
+                keys=[_key(plan_id)], args=[item for pair in fields.items() for item in pair]
+            )
+
+    def spend(self, session: str, *, keep_s: int) -> bool:
+        """Spends one login for one approval; says False if it was spent before.
+
+        Raises:
+            RedisUnavailable: treat the login as spent.
+        """
+        key = "wk:spent:" + hashlib.sha256(session.encode()).hexdigest()
+        with redis_faults():
+            return bool(self._redis.set(key, "1", nx=True, ex=keep_s))
+
+
+class PlanView:
+    """The gateway's side: reads only."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+
+    async def load(self, plan_id: str) -> StoredPlan | None:
+        """Returns a plan, or None if there is none.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            raw = cast("dict[bytes, bytes]", await self._redis.hgetall(_key(plan_id)))
+        return _stored(plan_id, raw)
+
+    async def newest(self, count: int = MAX_LISTED) -> tuple[StoredPlan, ...]:
+        """Returns the newest plans first, at most `count`.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            ids = cast("list[bytes]", await self._redis.zrevrange(INDEX, 0, count - 1))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for plan_id in ids:
+                    pipe.hgetall(_key(plan_id.decode()))
+                rows = cast("list[dict[bytes, bytes]]", await pipe.execute())
+        plans = (_stored(plan_id.decode(), raw) for plan_id, raw in zip(ids, rows, strict=True))
+        return tuple(plan for plan in plans if plan is not None)
+
+
+def _key(plan_id: str) -> str:
+    return f"wk:plan:{plan_id}"
+
+
+def _stored(plan_id: str, raw: dict[bytes, bytes]) -> StoredPlan | None:
+    try:
+        decided_at = raw.get(b"decided_at")
+        return StoredPlan(
+            id=plan_id,
+            sealed=SealedPlan(document=raw[b"document"], seal=raw[b"seal"].decode("ascii")),
+            state=State(raw[b"state"].decode()),
+            version=int(raw[b"version"]),
+            receipt=_text(raw, b"receipt"),
+            outcome=_text(raw, b"outcome"),
+            decided_by=_text(raw, b"decided_by"),
+            decided_reason=_text(raw, b"decided_reason"),
+            decided_at=int(decided_at) if decided_at else None,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _text(raw: dict[bytes, bytes], field: bytes) -> str | None:
+    value = raw.get(field)
+    return None if value is None else value.decode()

@@ -236,6 +236,12 @@ class WorkerSettings(Common):
     keys_root: Path = Field(default=DEFAULT_KEYS_ROOT, validation_alias="INFRA_GATE_KEYS_ROOT")
     """Folder of the role's private keys; made on first start in Development only."""
 
+    seal_public_keys: CommaSeparated = Field(
+        default=(), validation_alias="INFRA_GATE_SEAL_PUBLIC_KEYS"
+    )
+    """Planners that an applier believes (base64url, comma separated). Pinned in Production;
+    elsewhere empty means the planner that shares `keys_root`."""
+
     audit_root: Path = Field(
         default=DEFAULT_AUDIT_ROOT, validation_alias="INFRA_GATE_GUARD_AUDIT_ROOT"
     )
@@ -268,7 +274,7 @@ class WorkerSettings(Common):
         default="http://127.0.0.1:3001/mcp", validation_alias="INFRA_GATE_OAUTH_RESOURCE"
     )
 
-    @field_validator("namespaces", "roles", mode="before")
+    @field_validator("namespaces", "roles", "seal_public_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _comma_separated(value)
@@ -304,6 +310,10 @@ class WorkerSettings(Common):
                 "K8S_MCP_ALLOWED_NAMESPACES must name the namespaces",
             ),
             *_when(self.policy_file is None, "INFRA_GATE_POLICY_FILE must name the policy"),
+            *_when(
+                Role.APPLY in self.roles and not self.seal_public_keys,
+                "INFRA_GATE_SEAL_PUBLIC_KEYS must pin the planners",
+            ),
         ]
 
 

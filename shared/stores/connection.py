@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import redis
 import redis.asyncio
@@ -10,6 +11,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import RedisUnavailable
+
+Redis: TypeAlias = redis.Redis
+AsyncRedis: TypeAlias = redis.asyncio.Redis
+"""The clients' types, for those who pass a client on and may not import redis themselves."""
 
 MAX_CONNECTIONS = 64
 """For each process; a further caller waits for a free one instead of failing."""

@@ -1,0 +1,51 @@
+"""What the verbs are given: everything of a worker's that is made once. Makes none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.keysets import RemoteKeys
+
+    from shared.audit import AuditLog
+    from shared.errors import Refusal
+    from shared.manifests import JSON
+    from shared.messages import Role
+    from shared.settings import WorkerSettings
+    from shared.stores.connection import Redis
+    from shared.stores.plans import PlanStore
+    from worker.cluster import Cluster
+    from worker.keys import Keys
+    from worker.policy import LoadedPolicy
+
+    Report = Callable[[int, int, str], None]
+    """Tells the caller how far a long call is: done, total, one short line. Never raises."""
+
+    Verb = Callable[[Any, "Context", Report], JSON | Refusal]
+    """One verb: its call (a message of `shared.messages`), the context, and the way to report."""
+
+    Verbs = Mapping[str, Verb]
+    """A worker's verbs by the name that is in a call's `verb`; closed: others are refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One worker process. Thread-safe in all its parts.
+
+    `clock` gives epoch seconds; `namespaces` are the only ones that may be read or written; `roles`
+    are the only ones whose verbs may run here.
+    """
+
+    settings: WorkerSettings
+    cluster: Cluster
+    redis: Redis
+    plans: PlanStore
+    policy: LoadedPolicy
+    keys: Keys
+    audit: AuditLog
+    provider_keys: RemoteKeys
+    clock: Callable[[], float]
+    namespaces: tuple[str, ...]
+    roles: tuple[Role, ...]

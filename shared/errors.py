@@ -22,10 +22,6 @@ class Refusal:
     message: str
     details: dict[str, str] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        """A refusal is false, so `if not result` reads as a question about success."""
-        return False
-
 
 class Fault(Exception):  # noqa: N818 - a fault, as opposed to a refusal; `Error` would blur the two
     """Superclass of everything that goes wrong on our side. Never raised directly.

@@ -1,0 +1,184 @@
+"""Which keys of a JWK Set may sign, and which documents are not believed at all."""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jwt.algorithms import get_default_algorithms
+
+from shared.errors import Refusal
+from shared.jwks import Key, KeySet, parse_key, parse_key_set, strict_base64url, strict_json
+from tests.shared.jose_tokens import b64, document, jwk
+
+
+def _code(result: object) -> str:
+    assert isinstance(result, Refusal), result
+    return result.code
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "ES384", "EdDSA"])
+def test_a_signing_key_of_each_kind_is_usable(alg: str) -> None:
+    key = parse_key(jwk(alg))
+
+    assert isinstance(key, Key)
+    assert key.algorithms == {alg}
+
+
+def test_keys_for_other_purposes_are_left_out_with_their_reason() -> None:
+    """Keycloak publishes its encryption key in the same document."""
+    keys = parse_key_set(document(jwk("ES256"), jwk("RS256", "enc", use="enc", alg="RSA-OAEP")))
+
+    assert isinstance(keys, KeySet)
+    assert set(keys.keys) == {"k1"}
+    assert keys.skipped == ((1, "use"),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kid": None}, "kid"),
+        ({"kid": ""}, "kid"),
+        ({"kid": "k" * 257}, "kid"),
+        ({"kty": "oct"}, "kty"),
+        ({"kty": ["EC"]}, "kty"),
+        ({"d": "AA"}, "private"),
+        ({"k": "AA"}, "private"),
+        ({"use": "enc"}, "use"),
+        ({"use": None}, "use"),
+        ({"key_ops": ["sign"]}, "key_ops"),
+        ({"key_ops": "verify"}, "key_ops"),
+        ({"alg": "RS256"}, "alg"),
+        ({"alg": "ES384"}, "alg"),
+        ({"alg": None}, "alg"),
+        ({"crv": "P-521"}, "curve"),
+        ({"crv": "secp256k1"}, "curve"),
+        ({"crv": ["P-256"]}, "curve"),
+        ({"crv": "P-384"}, "parameters"),
+        ({"x": "AA"}, "parameters"),
+        ({"y": b64(b"\1" * 32)}, "parameters"),
+        ({"y": 5}, "parameters"),
+    ],
+)
+def test_an_elliptic_key_that_may_not_sign_is_left_out(
+    changes: dict[str, object], reason: str
+) -> None:
+    assert parse_key({**jwk("ES256"), **changes}) == reason
+
+
+def _rsa_jwk(bits: int, exponent: int = 65537) -> dict[str, object]:
+    public = rsa.generate_private_key(public_exponent=exponent, key_size=bits).public_key()
+    return {**get_default_algorithms()["RS256"].to_jwk(public, as_dict=True), "kid": "k1"}
+
+
+def test_rsa_keys_that_are_too_small_or_too_large_are_left_out() -> None:
+    huge = {"kty": "RSA", "kid": "k", "e": "AQAB", "n": b64(b"\xff" * 1025)}
+
+    assert parse_key(_rsa_jwk(1024)) == "rsa_size"
+    assert parse_key(huge) == "rsa_size"
+
+
+@pytest.mark.parametrize(("e", "reason"), [("AQ", "rsa_exponent"), ("Aw", "rsa_exponent")])
+def test_small_rsa_exponents_are_left_out(e: str, reason: str) -> None:
+    assert parse_key(jwk("RS256", e=e)) == reason
+
+
+@pytest.mark.parametrize("n", ["", "AA", None, 5, "!!"])
+def test_an_rsa_key_without_a_modulus_is_left_out(n: object) -> None:
+    assert parse_key(jwk("RS256", n=n)) in ("parameters", "rsa_size")
+
+
+def test_a_leading_zero_octet_is_another_spelling_and_left_out() -> None:
+    modulus = strict_base64url(str(jwk("RS256")["n"])) or b""
+
+    assert parse_key(jwk("RS256", n=b64(b"\0" + modulus))) == "parameters"
+
+
+def test_other_edwards_curves_are_left_out() -> None:
+    assert parse_key(jwk("EdDSA", crv="Ed448")) == "curve"
+    assert parse_key(jwk("EdDSA", x=b64(b"\1" * 31))) == "parameters"
+
+
+def test_a_member_that_is_not_an_object_is_left_out() -> None:
+    assert parse_key("k1") == "not_an_object"
+
+
+def test_two_keys_of_one_name_refuse_the_document() -> None:
+    assert _code(parse_key_set(document(jwk("ES256"), jwk("RS256")))) == "jwks_duplicate_kid"
+
+
+def test_a_hidden_key_of_the_same_name_refuses_the_document_too() -> None:
+    twin = {"kty": "oct", "kid": "k1", "k": "AA"}
+
+    assert _code(parse_key_set(document(jwk("ES256"), twin))) == "jwks_duplicate_kid"
+
+
+def test_a_document_over_64_kib_is_refused() -> None:
+    padded = document(jwk("ES256")) + b" " * 64 * 1024
+
+    assert _code(parse_key_set(padded)) == "jwks_size"
+
+
+def test_a_document_of_more_than_50_keys_is_refused() -> None:
+    keys = [{"kty": "oct", "kid": str(i)} for i in range(51)]
+
+    assert _code(parse_key_set(document(*keys))) == "jwks_size"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"null", b"[]", b'{"keys":{}}', b'{"keys":[],"keys":[]}', b"<html>", b"\xff"]
+)
+def test_a_document_that_is_no_key_set_is_refused(text: bytes) -> None:
+    assert _code(parse_key_set(text)) == "jwks_malformed"
+
+
+def test_a_document_without_a_usable_key_is_refused() -> None:
+    assert _code(parse_key_set(b'{"keys":[]}')) == "jwks_empty"
+    assert _code(parse_key_set(document(jwk("ES256", d="AA")))) == "jwks_empty"
+
+
+def test_p_384_keys_sign_only_es384() -> None:
+    public = ec.generate_private_key(ec.SECP384R1()).public_key()
+    entry = get_default_algorithms()["ES384"].to_jwk(public, as_dict=True)
+    key = parse_key({**entry, "kid": "k"})
+
+    assert isinstance(key, Key)
+    assert key.algorithms == {"ES384"}
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+_members = st.sampled_from(["kid", "kty", "use", "alg", "crv", "x", "y", "n", "e", "key_ops"])
+
+
+@given(
+    changes=st.dictionaries(_members, _json, max_size=4), alg=st.sampled_from(["ES256", "RS256"])
+)
+@settings(max_examples=150)
+def test_no_document_makes_the_reader_raise(changes: dict[str, object], alg: str) -> None:
+    text = json.dumps({"keys": [{**jwk(alg), **changes}]}).encode()
+
+    assert isinstance(parse_key_set(text), KeySet | Refusal)
+
+
+@given(st.binary(max_size=100))
+def test_every_octet_string_has_one_spelling(raw: bytes) -> None:
+    assert strict_base64url(b64(raw)) == raw
+
+
+@given(st.binary(max_size=60))
+def test_strict_json_never_raises(raw: bytes) -> None:
+    strict_json(raw)
+
+
+@given(_json)
+def test_strict_json_reads_what_json_writes(value: object) -> None:
+    try:
+        text = json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return
+    assert strict_json(text) == value

@@ -1,0 +1,200 @@
+"""The form of a queued call: Celery's message protocol 2 as kombu lays it into a Redis list.
+
+`pack` writes what Celery's own producer would; `unpack` takes nothing else. Celery's protocol can
+carry work to do later, again or afterwards (eta, retries, callbacks, chains, groups, chords,
+stamps); whoever can push to a queue could use that, so all of it is refused. No transport here.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from shared.errors import Refusal
+from shared.manifests import JSON
+from shared.messages import MAX_CALL_BYTES, TASK
+
+MAX_ENVELOPE_BYTES: Final = MAX_CALL_BYTES * 4 // 3 + 8 * 1024
+"""The call in base64, and headers."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REPLY_TO: Final = re.compile(r"r:[A-Za-z0-9_-]{1,64}")
+_HIDDEN: Final = "…"
+"""Stands where Celery would put the arguments into headers, for logs."""
+
+_WORKFLOW: Final = ("callbacks", "errbacks", "chain", "chord")
+_FORBIDDEN: Final = {
+    "eta": "scheduled",
+    "retries": "retry",
+    "group": "workflow",
+    "group_index": "workflow",
+    "parent_id": "workflow",
+    "chord": "workflow",
+    "shadow": "renamed",
+    "stamped_headers": "stamped",
+    "stamps": "stamped",
+    "replaced_task_nesting": "workflow",
+    "meth": "workflow",
+}
+"""Headers that must be empty, and the end of the code when one is not."""
+_HARMLESS: Final = frozenset(
+    {
+        *("lang", "task", "id", "root_id", "expires", "timelimit"),
+        *("argsrepr", "kwargsrepr", "origin", "ignore_result"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A call on its way: `deadline` in epoch seconds, `reply_to` the list for the answers."""
+
+    id: str
+    reply_to: str
+    deadline: float
+    call: Mapping[str, JSON]
+
+
+class _Malformed(Exception):  # noqa: N818 - ends as a refusal
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def pack(envelope: Envelope, *, queue: str) -> bytes:
+    """Returns the bytes to push to `queue`."""
+    workflow = dict.fromkeys(_WORKFLOW)
+    body = json.dumps([[envelope.call], {}, workflow], separators=(",", ":")).encode()
+    message = {
+        "body": base64.b64encode(body).decode("ascii"),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": _headers(envelope),
+        "properties": {
+            "correlation_id": envelope.id,
+            "reply_to": envelope.reply_to,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": envelope.id,
+        },
+    }
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def unpack(raw: bytes) -> Envelope | Refusal:
+    """Returns the call in a queue's bytes, or why it is none of ours; for any bytes at all.
+
+    The code says what is wrong and is safe to log; nothing of the message is in the refusal.
+    """
+    try:
+        return _unpacked(raw)
+    except _Malformed as error:
+        return Refusal(code=error.code, message="A queued message is not one of ours.")
+
+
+def _headers(envelope: Envelope) -> dict[str, JSON]:
+    return {
+        "lang": "py",
+        "task": TASK,
+        "id": envelope.id,
+        "shadow": None,
+        "eta": None,
+        "expires": datetime.fromtimestamp(envelope.deadline, UTC).isoformat(),
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "root_id": envelope.id,
+        "parent_id": None,
+        "argsrepr": _HIDDEN,
+        "kwargsrepr": _HIDDEN,
+        "origin": "gateway",
+        "ignore_result": True,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+
+
+def _unpacked(raw: bytes) -> Envelope:
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        raise _Malformed("message_too_large")
+    message = _mapping(_json(raw))
+    headers, properties = _mapping(message.get("headers")), _mapping(message.get("properties"))
+    _check_headers(headers)
+    return Envelope(
+        id=_matching(_ID, headers.get("id")),
+        reply_to=_matching(_REPLY_TO, properties.get("reply_to")),
+        deadline=_deadline(headers.get("expires")),
+        call=_call(message, properties),
+    )
+
+
+def _check_headers(headers: Mapping[str, JSON]) -> None:
+    if headers.get("task") != TASK:
+        raise _Malformed("message_of_another_task")
+    for name, code in _FORBIDDEN.items():
+        if headers.get(name):
+            raise _Malformed(f"message_{code}")
+    if not headers.keys() <= _HARMLESS | _FORBIDDEN.keys():
+        raise _Malformed("message_unknown_header")
+
+
+def _call(message: Mapping[str, JSON], properties: Mapping[str, JSON]) -> dict[str, JSON]:
+    form = (message.get("content-type"), message.get("content-encoding"))
+    if form != ("application/json", "utf-8"):
+        raise _Malformed("message_content_type")
+    if properties.get("body_encoding") != "base64":
+        raise _Malformed("message_content_type")
+    match _json(_decoded(message.get("body"))):
+        case [[dict() as call], {**kwargs}, {**workflow}] if not kwargs:
+            if any(workflow.values()):
+                raise _Malformed("message_workflow")
+            return call
+    raise _Malformed("message_unreadable")
+
+
+def _decoded(body: JSON) -> bytes:
+    try:
+        return base64.b64decode(body, validate=True) if isinstance(body, str) else b""
+    except ValueError:
+        raise _Malformed("message_unreadable") from None
+
+
+def _deadline(expires: JSON) -> float:
+    try:
+        moment = datetime.fromisoformat(expires) if isinstance(expires, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise _Malformed("message_no_deadline")
+    return moment.timestamp()
+
+
+def _matching(pattern: re.Pattern[str], value: JSON) -> str:
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    raise _Malformed("message_unaddressed")
+
+
+def _mapping(value: JSON) -> dict[str, JSON]:
+    if isinstance(value, dict):
+        return value
+    raise _Malformed("message_unreadable")
+
+
+def _json(raw: bytes) -> JSON:
+    try:
+        value: JSON = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise _Malformed("message_unreadable") from None
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,29 @@
+"""Fixtures for all tests: a real Redis server, one for each test process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from dev.redis_server import NoRedisServer, RedisServer, find_server, free_port
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server without persistence, shared by the tests of this process."""
+    try:
+        find_server()
+    except NoRedisServer as error:
+        pytest.skip(str(error))
+    folder: Path = tmp_path_factory.mktemp("redis")
+    with RedisServer(free_port(), folder, aof=False) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of that server, emptied."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url

@@ -1,0 +1,294 @@
+"""Applying an approved plan, exactly once, exactly as approved.
+
+The steps, in this order; docs/security.md and the tests name them by the same numbers:
+
+ (1) open     the bytes are under a planner's seal, for this cluster, and the plan is approved
+ (2) receipt  an applier's signature says that a proof for exactly this digest was verified, recently
+ (3) rules    guardrails, namespace and approver policy of today still allow it
+ (4) drift    every live object is the one that was planned on: same uid, same normal form
+ (5) preview  a second dry-run gives what was approved
+ (6) claim    audit record on disk, then the Lease of this digest: whoever has it writes, once
+ (7) mark     the plan is `applying`
+ (8) write    object by object with fresh preconditions and the digest as annotation; the first
+              failure stops the rest
+ (9) read     every object is read back and must carry the digest
+(10) record   outcome in Redis, audit log and evidence file
+(11) rollout  watched, bounded; its verdict is added to the outcome
+
+A crash anywhere leaves either nothing or a claim; `worker.settling` finds out which, and never
+writes.
+"""
+
+from dataclasses import dataclass, replace
+
+from shared import approvals
+from shared.approvals import Receipt
+from shared.diffs import diff
+from shared.digests import object_digest
+from shared.errors import ClusterFault, ClusterUnreachable, Refusal
+from shared.manifests import JSON, Object, normalized
+from shared.messages import ApplyCall
+from shared.outcomes import ObjectOutcome, Outcome, Written
+from shared.plans import Action, Plan, PlannedObject, State, state_at
+from shared.seals import RECEIPT_DOMAIN, signature_holds
+from shared.stores.plans import StoredPlan
+from worker import claims, evidence, guarding, settling, writes
+from worker.cluster import ApplyConflict, NotSent
+from worker.context import Context
+from worker.following import follow
+from worker.rollouts import Report
+from worker.vault import open_plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A plan that passed steps (1) to (5), with the live objects as they were just read."""
+
+    stored: StoredPlan
+    plan: Plan
+    receipt: Receipt
+    live: tuple[Object | None, ...]
+
+
+def apply(call: ApplyCall, context: Context, report: Report) -> JSON | Refusal:
+    """Applies an approved plan, or says what became of it; safe to call at any time.
+
+    Returns `{"state": …, "outcome": …}`, or a refusal with which nothing was written.
+
+    Raises:
+        Fault: the answer is unknown to us (Redis, cluster, audit); a later call finds out.
+    """
+    # (1) open
+    opened = open_plan(call.plan_id, context)
+    if isinstance(opened, Refusal):
+        return opened
+    stored, plan = opened
+    if stored.state in settling.UNSETTLED:
+        return follow(settling.settle(stored, plan, context), plan, context, report)
+    if stored.state is not State.APPROVED:
+        return follow(_as_it_is(stored, plan, context), plan, context, report)
+    ready = _checked(stored, plan, context)
+    if isinstance(ready, Refusal):
+        return ready
+    if isinstance(ready, StoredPlan):
+        return settling.answer(ready)
+    report(0, len(plan.objects) + 1, "Checked: nothing has changed since the approval.")
+    return _claimed(ready, context, report)
+
+
+def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | StoredPlan | Refusal:
+    """Steps (2) to (5). A StoredPlan is one that has just become stale or expired."""
+    # (2) receipt
+    receipt = _receipt(stored, plan, context)
+    if isinstance(receipt, Refusal):
+        return receipt
+
+    # (3) rules
+    live = tuple(writes.read(context.cluster, plan.namespace, item) for item in plan.objects)
+    refusal = approvals.approver_refusal(
+        context.policy.approvers, plan, receipt.approver
+    ) or guarding.plan_refusal(plan, live, context)
+    if refusal is not None:
+        return refusal
+
+    # (4) drift
+    drifted = _drift(plan, live)
+    if drifted:
+        return _stale(stored, plan, drifted, context)
+
+    # (5) preview
+    moved = _second_preview(plan, live, context)
+    if moved:
+        return _stale(stored, plan, moved, context)
+    return _Ready(stored=stored, plan=plan, receipt=receipt, live=live)
+
+
+def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:
+    """Steps (6) to (11)."""
+    plan, digest = ready.plan, ready.stored.sealed.digest
+    # (6) claim
+    context.audit.record(
+        "apply.started", plan=plan.id, digest=digest, **ready.receipt.approver.model_dump()
+    )
+    holder = f"{context.settings.cluster}-applier"
+    taken = claims.take(
+        context.cluster,
+        digest,
+        plan_id=plan.id,
+        holder=holder,
+        purpose="apply",
+        expires_at=plan.expires_at,
+    )
+    if not taken:
+        return follow(settling.settle(ready.stored, plan, context), plan, context, report)
+
+    # (7) mark
+    if not context.plans.move(ready.stored, State.APPLYING):
+        context.audit.record("apply.failed", plan=plan.id, digest=digest, code="plan_moved")
+        return Refusal(
+            code="already_decided", message="The plan changed while it was claimed; look again."
+        )
+    applying = replace(ready.stored, state=State.APPLYING, version=ready.stored.version + 1)
+
+    # (8) write and (9) read
+    outcome = _written(ready, context, report)
+
+    # (10) record
+    settled = settling.finish(applying, plan, outcome, context)
+    evidence.export(settled, plan, context)
+
+    # (11) rollout
+    return follow(settling.answer(settled), plan, context, report)
+
+
+def _receipt(stored: StoredPlan, plan: Plan, context: Context) -> Receipt | Refusal:
+    now = int(context.clock())
+    signed = approvals.read_signed_receipt(stored.receipt or "")
+    if isinstance(signed, Refusal):
+        return Refusal(
+            code="approval_required",
+            message="Redis says that the plan is approved, but there is no receipt for it.",
+        )
+    if not signature_holds(
+        context.keys.receipt_public, RECEIPT_DOMAIN, signed.receipt.document(), signed.signature
+    ):
+        return Refusal(
+            code="receipt_forged", message="The stored approval was not signed by an applier."
+        )
+    if now >= plan.expires_at:
+        return Refusal(code="plan_expired", message="The plan has expired; ask for it anew.")
+    digest = stored.sealed.digest
+    refusal = approvals.receipt_refusal(signed.receipt, plan_digest=digest, now=now)
+    return refusal or signed.receipt
+
+
+def _drift(plan: Plan, live: tuple[Object | None, ...]) -> tuple[str, ...]:
+    """Names what is not as it was when the plan was made."""
+    found: list[str] = []
+    for planned, current in zip(plan.objects, live, strict=True):
+        label = f"{planned.kind}/{planned.name}"
+        if planned.uid != writes.uid_of(current):
+            found.append(f"{label}: {_presence(planned, current)}")
+        elif planned.base_digest != writes.base_digest(current):
+            found.append(f"{label}: changed since the plan was made")
+    return tuple(found)
+
+
+def _presence(planned: PlannedObject, current: Object | None) -> str:
+    if current is None:
+        return "was deleted"
+    return "appeared" if planned.uid is None else "was deleted and created anew"
+
+
+def _second_preview(
+    plan: Plan, live: tuple[Object | None, ...], context: Context
+) -> tuple[str, ...]:
+    """Names what the server would make of the plan now that was not approved."""
+    found: list[str] = []
+    for planned, current in zip(plan.objects, live, strict=True):
+        if planned.action is Action.NO_OP:
+            continue
+        label = f"{planned.kind}/{planned.name}"
+        try:
+            sent = writes.send(
+                context.cluster,
+                (planned.kind, plan.namespace, planned.name),
+                planned.intent,
+                live=current,
+                digest=None,
+                dry_run=True,
+            )
+        except ApplyConflict as conflict:
+            found.append(f"{label}: {conflict.message}")
+            continue
+        if sent.result is None:
+            continue
+        result = writes.predicted(planned.intent, sent.result)
+        if object_digest(result) != planned.predicted_digest:
+            changes = diff(normalized(current) if current else None, result)
+            found.append(f"{label}: {', '.join(change.path for change in changes)[:200]}")
+    return tuple(found)
+
+
+def _written(ready: _Ready, context: Context, report: Report) -> Outcome:
+    """Writes object by object; each result is on disk before the next write starts."""
+    plan, digest = ready.plan, ready.stored.sealed.digest
+    results: list[ObjectOutcome] = []
+    stopped = False
+    for planned, live in zip(plan.objects, ready.live, strict=True):
+        if stopped:
+            results.append(_outcome_of(planned, Written.NOT_TRIED))
+            continue
+        result = _write_one(planned, live, plan, digest, context)
+        results.append(result)
+        stopped = result.result in {Written.REFUSED, Written.UNKNOWN}
+        context.audit.record(
+            "apply.object",
+            plan=plan.id,
+            object=f"{planned.kind}/{planned.name}",
+            result=result.result.value,
+        )
+        report(
+            len(results), len(plan.objects) + 1, f"{planned.kind}/{planned.name}: {result.result}"
+        )
+    return Outcome(objects=tuple(results), applied_at=int(context.clock()))
+
+
+def _write_one(
+    planned: PlannedObject, live: Object | None, plan: Plan, digest: str, context: Context
+) -> ObjectOutcome:
+    if planned.action is Action.NO_OP:
+        return _outcome_of(planned, Written.UNCHANGED)
+    ref = (planned.kind, plan.namespace, planned.name)
+    try:
+        writes.send(context.cluster, ref, planned.intent, live=live, digest=digest, dry_run=False)
+    except NotSent as fault:
+        return _outcome_of(planned, Written.REFUSED, fault.message)
+    except ClusterUnreachable as fault:
+        seen = settling.seen(planned, plan, digest, context)
+        return _outcome_of(planned, Written.WRITTEN if seen else Written.UNKNOWN, fault.message)
+    except ClusterFault as fault:
+        return _outcome_of(planned, Written.REFUSED, fault.message)
+    return _read_back(planned, plan, digest, context)
+
+
+def _read_back(planned: PlannedObject, plan: Plan, digest: str, context: Context) -> ObjectOutcome:
+    # (9) read
+    if settling.seen(planned, plan, digest, context):
+        return _outcome_of(planned, Written.WRITTEN)
+    return _outcome_of(
+        planned, Written.WRITTEN, "The server accepted it; somebody has changed it again since."
+    )
+
+
+def _outcome_of(planned: PlannedObject, result: Written, message: str = "") -> ObjectOutcome:
+    return ObjectOutcome(
+        kind=planned.kind,
+        name=planned.name,
+        action=planned.action,
+        result=result,
+        message=message,
+    )
+
+
+def _stale(
+    stored: StoredPlan, plan: Plan, changed: tuple[str, ...], context: Context
+) -> StoredPlan:
+    outcome = Outcome(
+        objects=tuple(_outcome_of(item, Written.NOT_TRIED) for item in plan.objects),
+        changed_since=changed,
+        code="stale",
+        message="The cluster changed since the plan was made; nothing was written.",
+        finished_at=int(context.clock()),
+    )
+    return settling.end(stored, State.STALE, outcome, context)
+
+
+def _as_it_is(stored: StoredPlan, plan: Plan, context: Context) -> JSON:
+    current = state_at(
+        stored.state,
+        now=int(context.clock()),
+        expires_at=plan.expires_at,
+        apply_before=plan.expires_at,
+    )
+    return settling.answer(replace(stored, state=current))

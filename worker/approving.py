@@ -1,0 +1,278 @@
+"""Deciding a plan: the challenge, the proof and its receipt; deny, revoke and cancel.
+
+The gateway is believed in one thing only: a *no*. A *yes* needs a proof that the identity provider
+signed, fresh, for exactly this plan. Checks run in the order of docs/security.md; each refusal has
+a constant code, and that code is what the audit log keeps.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shared import approvals, jose
+from shared.approvals import Accepted, Receipt, SignedReceipt, SignedStatement, Statement
+from shared.digests import base64url
+from shared.errors import BadConfiguration, Refusal
+from shared.manifests import JSON
+from shared.messages import CancelCall, ChallengeCall, DenyCall, ProofCall
+from shared.plans import APPLY_WINDOW_S, Identity, Mover, Plan, State, move_refusal, state_at
+from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, decrypt_proof, sign, signature_holds
+from shared.stores.plans import StoredPlan
+from worker import claims
+from worker.context import Context
+from worker.vault import open_plan
+
+SPENT_KEEP_S = 24 * 60 * 60
+"""A login's auth_time must lie after the challenge, so an older one is refused anyway."""
+
+
+def challenge(call: ChallengeCall, context: Context) -> JSON | Refusal:
+    """Returns a signed statement for one approver and one plan, as JSON."""
+    opened = open_plan(call.plan_id, context)
+    if isinstance(opened, Refusal):
+        return opened
+    stored, plan = opened
+    now = int(context.clock())
+    refusal = _pending_refusal(stored, plan, now=now) or approvals.approver_refusal(
+        context.policy.approvers, plan, call.approver
+    )
+    if refusal is not None:
+        return refusal
+    statement = Statement(
+        plan_id=plan.id,
+        plan_digest=stored.sealed.digest,
+        decision="approve",
+        approver=call.approver,
+        challenge=base64url(secrets.token_bytes(32)),
+        challenge_iat=now,
+        expires_at=min(now + context.settings.challenge_ttl_s, plan.expires_at),
+        cluster_id=plan.cluster.id,
+    )
+    context.audit.record(
+        "challenge.issued", plan=plan.id, digest=stored.sealed.digest, **_who(call.approver)
+    )
+    signature = sign(_receipt_key(context), STATEMENT_DOMAIN, statement.document())
+    signed: JSON = SignedStatement(statement=statement, signature=signature).model_dump(mode="json")
+    return signed
+
+
+def prove(call: ProofCall, context: Context) -> JSON | Refusal:
+    """Verifies a proof, signs the receipt and approves the plan; or says why not."""
+    result = _verified(call, context)
+    if isinstance(result, Refusal):
+        context.audit.record("proof.refused", plan=call.plan_id, code=result.code)
+        return result
+    stored, receipt = result
+    # Recorded before it takes effect: an approval that nobody can read about must not exist.
+    context.audit.record(
+        "proof.accepted",
+        plan=call.plan_id,
+        digest=receipt.plan_digest,
+        proof=receipt.proof_sha256,
+        key=receipt.key_thumbprint,
+        policy=receipt.policy_sha256,
+        **_who(receipt.approver),
+    )
+    signature = sign(_receipt_key(context), RECEIPT_DOMAIN, receipt.document())
+    signed = SignedReceipt(receipt=receipt, signature=signature).model_dump_json()
+    if not context.plans.move(stored, State.APPROVED, {"receipt": signed}):
+        return Refusal(
+            code="already_decided", message="Somebody else decided this plan just now; look again."
+        )
+    return {"state": State.APPROVED.value}
+
+
+def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Receipt] | Refusal:
+    """Runs every check, (1) to (8); the caller must still record, sign and move."""
+    now = int(context.clock())
+    opened = _opened_token(call, context, now=now)
+    if isinstance(opened, Refusal):
+        return opened
+    token, verified = opened
+    decided = _decided_plan(call, verified, context, now=now)
+    if isinstance(decided, Refusal):
+        return decided
+    stored, plan, accepted = decided
+
+    # (7) The policy lets this person approve this plan.
+    refusal = approvals.approver_refusal(context.policy.approvers, plan, accepted.approver)
+    if refusal is not None:
+        return refusal
+
+    # (8) The login was not used before.
+    if not context.plans.spend(accepted.session, keep_s=SPENT_KEEP_S):
+        return Refusal(code="proof_replayed", message="One login approves one plan; sign in again.")
+    receipt = Receipt(
+        plan_id=plan.id,
+        plan_digest=stored.sealed.digest,
+        approver=accepted.approver,
+        auth_time=accepted.auth_time,
+        proof_sha256=hashlib.sha256(token.encode()).hexdigest(),
+        key_thumbprint=verified.thumbprint,
+        policy_sha256=context.policy.sha256,
+        verified_at=now,
+        apply_before=min(now + APPLY_WINDOW_S, plan.expires_at),
+    )
+    return stored, receipt
+
+
+def _opened_token(
+    call: ProofCall, context: Context, *, now: int
+) -> tuple[str, jose.Verified] | Refusal:
+    # (1) The token was encrypted to this applier, for this statement.
+    statement = call.signed.statement.document()
+    token = decrypt_proof(_proof_key(context), call.sealed_token, statement=statement)
+    if token is None:
+        return Refusal(code="proof_unreadable", message="The proof cannot be opened; try again.")
+
+    # (2) Size, base64url, header, algorithm, kid, signature, no duplicate claims.
+    kid = jose.key_id(token)
+    if isinstance(kid, Refusal):
+        return kid
+    verified = jose.verify(token, context.provider_keys.keys_for(kid))
+    if isinstance(verified, Refusal):
+        return verified
+
+    # (3) Issuer, sole audience, authorized party, an ID token, times in their windows.
+    refusal = approvals.check_id_token_claims(
+        verified.claims,
+        issuer=context.settings.oauth_authority,
+        client_id=context.settings.approval_client_id,
+        now=now,
+    )
+    return refusal or (token, verified)
+
+
+def _decided_plan(
+    call: ProofCall, verified: jose.Verified, context: Context, *, now: int
+) -> tuple[StoredPlan, Plan, Accepted] | Refusal:
+    # (4) The statement is an applier's own.
+    statement, signature = call.signed.statement, call.signed.signature
+    if not signature_holds(
+        context.keys.receipt_public, STATEMENT_DOMAIN, statement.document(), signature
+    ):
+        return Refusal(code="statement_forged", message="The approval was not issued by us.")
+
+    # (5) The plan is sealed, pending, not expired and for this cluster.
+    opened = open_plan(call.plan_id, context)
+    if isinstance(opened, Refusal):
+        return opened
+    stored, plan = opened
+    refusal = _pending_refusal(stored, plan, now=now)
+    if refusal is not None:
+        return refusal
+
+    # (6) Challenge live, digest, nonce, fresh login, decision, the same person.
+    accepted = approvals.check_statement(
+        statement,
+        verified.claims,
+        plan_digest=stored.sealed.digest,
+        cluster_id=plan.cluster.id,
+        now=now,
+    )
+    return accepted if isinstance(accepted, Refusal) else (stored, plan, accepted)
+
+
+def deny(call: DenyCall, context: Context) -> JSON | Refusal:
+    """Denies a pending plan or revokes an approved one; no proof, it only takes power away."""
+    opened = open_plan(call.plan_id, context)
+    if isinstance(opened, Refusal):
+        return opened
+    stored, plan = opened
+    rules = context.policy.approvers
+    if not any(rule.covers(plan) and call.approver in rule.subjects for rule in rules):
+        return Refusal(code="not_an_approver", message="You may not decide this plan.")
+    approved = stored.state is State.APPROVED
+    withdrawal = _Withdrawal(
+        target=State.REVOKED if approved else State.DENIED,
+        mover=Mover.APPROVER,
+        event="plan.revoked" if approved else "plan.denied",
+        who=call.approver,
+        reason=call.reason,
+    )
+    return _withdraw(stored, plan, withdrawal, context)
+
+
+def cancel(call: CancelCall, context: Context) -> JSON | Refusal:
+    """Takes a request back; only for the one who made it."""
+    opened = open_plan(call.plan_id, context)
+    if isinstance(opened, Refusal):
+        return opened
+    stored, plan = opened
+    if (plan.requester.iss, plan.requester.sub) != (call.requester.iss, call.requester.sub):
+        return Refusal(code="no_such_plan", message=f"There is no plan '{call.plan_id}'.")
+    withdrawal = _Withdrawal(
+        target=State.CANCELLED,
+        mover=Mover.REQUESTER,
+        event="plan.cancelled",
+        who=call.requester,
+    )
+    return _withdraw(stored, plan, withdrawal, context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Withdrawal:
+    """One of the three ways in which a plan is taken back."""
+
+    target: State
+    mover: Mover
+    event: str
+    who: Identity
+    reason: str = ""
+
+
+def _withdraw(
+    stored: StoredPlan, plan: Plan, withdrawal: _Withdrawal, context: Context
+) -> JSON | Refusal:
+    now = int(context.clock())
+    current = state_at(
+        stored.state, now=now, expires_at=plan.expires_at, apply_before=plan.expires_at
+    )
+    refusal = move_refusal(current, withdrawal.target, withdrawal.mover)
+    if refusal is not None:
+        return refusal
+    digest = stored.sealed.digest
+    context.audit.record(withdrawal.event, plan=plan.id, digest=digest, **_who(withdrawal.who))
+    # What was approved stays revoked even if Redis forgets it: the claim in the cluster is taken.
+    if current is State.APPROVED and not claims.take(
+        context.cluster,
+        digest,
+        plan_id=plan.id,
+        holder="revoked",
+        purpose="revoke",
+        expires_at=plan.expires_at,
+    ):
+        return Refusal(code="already_applying", message="Too late: the plan is being applied.")
+    fields = {
+        "decided_by": withdrawal.who.model_dump_json(include={"iss", "sub"}),
+        "decided_reason": withdrawal.reason,
+        "decided_at": str(now),
+    }
+    if not context.plans.move(stored, withdrawal.target, fields):
+        return Refusal(code="already_decided", message="The plan has just changed; look again.")
+    return {"state": withdrawal.target.value}
+
+
+def _pending_refusal(stored: StoredPlan, plan: Plan, *, now: int) -> Refusal | None:
+    if now >= plan.expires_at:
+        return Refusal(code="plan_expired", message="The plan has expired; ask for it anew.")
+    return move_refusal(stored.state, State.APPROVED, Mover.APPROVER)
+
+
+def _who(identity: Identity) -> dict[str, str]:
+    return {"iss": identity.iss, "sub": identity.sub}
+
+
+def _receipt_key(context: Context) -> Ed25519PrivateKey:
+    if context.keys.receipt is None:
+        raise BadConfiguration("This worker has no receipt key; it is not an applier.")
+    return context.keys.receipt
+
+
+def _proof_key(context: Context) -> X25519PrivateKey:
+    if context.keys.proof is None:
+        raise BadConfiguration("This worker has no proof key; it is not an applier.")
+    return context.keys.proof

@@ -1,0 +1,40 @@
+"""The evidence of one change as one file: plan, seal, receipt and outcome."""
+
+import json
+import os
+from pathlib import Path
+
+from shared.errors import AuditUnavailable
+from shared.plans import Plan
+from shared.stores.plans import StoredPlan
+from worker.context import Context
+
+
+def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
+    """Writes `<evidence root>/<plan id>.json`, readable for the owner only, and returns its path.
+
+    Raises:
+        AuditUnavailable: it could not be written.
+    """
+    document = {
+        "plan": json.loads(stored.sealed.document),
+        "digest": stored.sealed.digest,
+        "seal": stored.sealed.seal,
+        "receipt": json.loads(stored.receipt) if stored.receipt else None,
+        "state": stored.state.value,
+        "outcome": json.loads(stored.outcome) if stored.outcome else None,
+    }
+    root = context.settings.evidence_root
+    path = root / f"{plan.id}.json"
+    fresh = path.with_suffix(".new")
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2, sort_keys=True, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise AuditUnavailable("The evidence file cannot be written.") from error
+    return path

@@ -1,0 +1,94 @@
+"""Watching a Deployment roll after its change: how far it is, whether it is done or stuck.
+
+The rules are kubectl's (`rollout status`): the generation must be observed, then all replicas
+updated, none of the old ones left, all available; the progress deadline ends it.
+"""
+
+import time
+from collections.abc import Callable
+
+from shared.errors import ClusterFault
+from shared.manifests import Object, mapping_at, mappings_at, text_at
+from shared.outcomes import Rollout, Verdict
+from worker.cluster import Cluster
+
+POLL_S = 0.5
+"""Between two looks; a rollout takes seconds, and a watch would cost a connection for each."""
+
+Report = Callable[[int, int, str], None]
+
+
+def verdict_of(deployment: Object | None, name: str) -> Rollout:
+    """Returns how far the rollout of a Deployment is, from its own status."""
+    if deployment is None:
+        return Rollout(deployment=name, verdict=Verdict.FAILED, message="It no longer exists.")
+    status, wanted = mapping_at(deployment, "status"), mapping_at(deployment, "spec")
+    desired = _count(wanted.get("replicas"), 1)
+    updated, available = (
+        _count(status.get("updatedReplicas")),
+        _count(status.get("availableReplicas")),
+    )
+    replicas = _count(status.get("replicas"))
+
+    def rollout(verdict: Verdict, message: str) -> Rollout:
+        return Rollout(
+            deployment=name,
+            verdict=verdict,
+            desired=desired,
+            updated=updated,
+            available=available,
+            message=message,
+        )
+
+    if _count(status.get("observedGeneration")) < _count(
+        mapping_at(deployment, "metadata").get("generation")
+    ):
+        return rollout(Verdict.PROGRESSING, "The change has not been picked up yet.")
+    if _deadline_exceeded(deployment):
+        return rollout(
+            Verdict.FAILED, f"Stuck: {available} of {desired} available at the progress deadline."
+        )
+    if updated < desired or replicas > updated or available < updated:
+        return rollout(
+            Verdict.PROGRESSING, f"{updated} of {desired} updated, {available} available."
+        )
+    return rollout(Verdict.COMPLETE, f"{available} of {desired} available.")
+
+
+def watch(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    *,
+    timeout_s: float,
+    report: Report,
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Rollout:
+    """Looks at a Deployment until its rollout is done or stuck, at most `timeout_s` seconds.
+
+    A look that fails is not a verdict: the write has happened, so the rollout is `progressing`.
+    """
+    until = clock() + timeout_s
+    last = Rollout(deployment=name, verdict=Verdict.PROGRESSING, message="Not looked at yet.")
+    while True:
+        try:
+            last = verdict_of(cluster.get("Deployment", namespace, name), name)
+        except ClusterFault as fault:
+            last = last.model_copy(update={"message": fault.message})
+        if last.verdict is not Verdict.PROGRESSING or clock() >= until:
+            return last
+        report(last.available, max(last.desired, 1), f"{name}: {last.message}")
+        pause(POLL_S)
+
+
+def _deadline_exceeded(deployment: Object) -> bool:
+    return any(
+        text_at(condition, "type") == "Progressing"
+        and text_at(condition, "reason") == "ProgressDeadlineExceeded"
+        for _, condition in mappings_at(deployment, "status", "conditions")
+    )
+
+
+def _count(value: object, default: int = 0) -> int:
+    return value if isinstance(value, int) else default

@@ -1,0 +1,153 @@
+"""How an intent is sent: as a dry-run when planning, with fresh preconditions when applying.
+
+| intent | write | what stops a change in between |
+|---|---|---|
+| create | POST, never apply (apply would upsert) | 409 when the name is taken |
+| apply | server-side apply, never forced | uid and resourceVersion in metadata |
+| patch | JSON Patch | `test` on uid and resourceVersion |
+| delete | DeleteOptions | preconditions uid and resourceVersion |
+"""
+
+from dataclasses import dataclass
+
+from shared.digests import object_digest
+from shared.manifests import Kind, Object, mapping_at, normalized, text_at
+from shared.plans import DIGEST_ANNOTATION, Intent, PlannedObject
+from worker.cluster import Cluster
+
+_ANNOTATION_POINTER = "/metadata/annotations/" + DIGEST_ANNOTATION.replace("/", "~1")
+_ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
+"""What the server picks when a Service is created; a dry-run picks other values each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What the server made of a write; `result` is None after a delete."""
+
+    result: Object | None
+    warnings: tuple[str, ...] = ()
+
+
+def send(
+    cluster: Cluster,
+    ref: tuple[str, str, str],
+    intent: Intent,
+    *,
+    live: Object | None,
+    digest: str | None,
+    dry_run: bool,
+) -> Sent:
+    """Sends one intent for (kind, namespace, name) against the object as it was just read.
+
+    `digest` is written as annotation with the change; None while planning, when none exists yet.
+
+    Raises:
+        ClusterFault: it was refused, or whether it happened is unknown.
+    """
+    kind, namespace, name = ref
+    if intent.verb == "delete":
+        return _delete(cluster, ref, intent, live=live, dry_run=dry_run)
+    if intent.verb == "patch":
+        operations = _operations(intent, live=live, digest=digest)
+        written = cluster.patch(kind, namespace, name, operations, dry_run=dry_run)
+    elif intent.verb == "create":
+        body = _marked(_object(intent), digest)
+        written = cluster.create(kind, namespace, body, dry_run=dry_run)
+    else:
+        body = _pinned(_marked(_object(intent), digest), live)
+        written = cluster.apply(kind, namespace, name, body, dry_run=dry_run)
+    return Sent(result=written.object, warnings=written.warnings)
+
+
+def predicted(intent: Intent, result: Object) -> Object:
+    """Returns the normal form of a dry-run's result, without what the server allocates anew."""
+    quiet = normalized(result)
+    spec = quiet.get("spec")
+    if intent.verb != "create" or quiet.get("kind") != Kind.SERVICE or not isinstance(spec, dict):
+        return quiet
+    asked = mapping_at(_object(intent), "spec")
+    kept = {key: value for key, value in spec.items() if key in asked or key not in _ALLOCATED}
+    return {**quiet, "spec": kept}
+
+
+def carries(live: Object | None, digest: str) -> bool:
+    """Says whether an object bears the mark of the plan with this digest."""
+    return (
+        live is not None
+        and mapping_at(live, "metadata", "annotations").get(DIGEST_ANNOTATION) == digest
+    )
+
+
+def base_digest(live: Object | None) -> str | None:
+    """Returns the digest of the normal form of a live object; None for none."""
+    return None if live is None else object_digest(normalized(live))
+
+
+def uid_of(live: Object | None) -> str | None:
+    """Returns an object's uid; None for none."""
+    return None if live is None else text_at(live, "metadata", "uid")
+
+
+def read(cluster: Cluster, namespace: str, planned: PlannedObject) -> Object | None:
+    """Returns the live object that a planned object is about.
+
+    Raises:
+        ClusterFault: the API server did not answer or refused.
+    """
+    return cluster.get(planned.kind, namespace, planned.name)
+
+
+def _delete(
+    cluster: Cluster,
+    ref: tuple[str, str, str],
+    intent: Intent,
+    *,
+    live: Object | None,
+    dry_run: bool,
+) -> Sent:
+    kind, namespace, name = ref
+    cluster.delete(
+        kind,
+        namespace,
+        name,
+        uid=text_at(live or {}, "metadata", "uid"),
+        resource_version=text_at(live or {}, "metadata", "resourceVersion"),
+        propagation=str(intent.body),
+        dry_run=dry_run,
+    )
+    return Sent(result=None)
+
+
+def _operations(intent: Intent, *, live: Object | None, digest: str | None) -> list[Object]:
+    metadata = mapping_at(live or {}, "metadata")
+    tests: list[Object] = [
+        {"op": "test", "path": "/metadata/uid", "value": metadata.get("uid")},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+    ]
+    asked = [item for item in intent.body if isinstance(item, dict)]  # type: ignore[union-attr]  # a patch's body is a list, made in worker.intents
+    if digest is None:
+        return [*tests, *asked]
+    mark: Object = {"op": "add", "path": _ANNOTATION_POINTER, "value": digest}
+    if not metadata.get("annotations"):
+        mark = {"op": "add", "path": "/metadata/annotations", "value": {DIGEST_ANNOTATION: digest}}
+    return [*tests, *asked, mark]
+
+
+def _object(intent: Intent) -> Object:
+    if not isinstance(intent.body, dict):
+        raise TypeError("the intent carries no object")
+    return intent.body
+
+
+def _marked(body: Object, digest: str | None) -> Object:
+    if digest is None:
+        return body
+    metadata = dict(mapping_at(body, "metadata"))
+    annotations = {**mapping_at(metadata, "annotations"), DIGEST_ANNOTATION: digest}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _pinned(body: Object, live: Object | None) -> Object:
+    metadata = mapping_at(live or {}, "metadata")
+    pins = {key: metadata[key] for key in ("uid", "resourceVersion")}
+    return {**body, "metadata": {**mapping_at(body, "metadata"), **pins}}

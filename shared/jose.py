@@ -2,8 +2,7 @@
 
 `verify` takes a compact JWS apart in a fixed order and refuses with a constant code at the first
 thing that is not exactly as expected (RFC 7515, RFC 7519, RFC 8725). `check_claims` then asks
-whether a believed token is an access token for us, now. A refusal is false and so is None: compare
-with `is not None` or `isinstance`.
+whether a believed token is an access token for us, now.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,15 @@
 """What differs between two states of an object: paths with old and new values, and their redaction.
 
-How a difference looks on a page is not decided here.
+How a difference looks on a page is not decided here. Diffs are made of normalized objects
+(`shared.manifests.normalized`): what changes by itself is no difference.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from shared.manifests import JSON
+from shared.manifests import JSON, Kind, Object, Path, quoted
 
 Op = Literal["add", "remove", "change"]
 
@@ -17,10 +20,304 @@ class Change:
 
     `path` reads `spec.template.spec.containers[nginx].image`; a key that is not a plain word is
     quoted, as in `metadata.labels["app.kubernetes.io/name"]`. `path` is empty when the whole object
-    appears or disappears.
+    appears or disappears, and ends in `[*]` when only the order of a list's named items changes
+    (the values are then the names).
     """
 
     path: str
     op: Op
     old: JSON
     new: JSON
+
+
+_MERGE_KEYS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "conditions": (("type",),),
+    "containers": (("name",),),
+    "env": (("name",),),
+    "ephemeralContainers": (("name",),),
+    "hostAliases": (("ip",),),
+    "imagePullSecrets": (("name",),),
+    "initContainers": (("name",),),
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "volumeDevices": (("devicePath",),),
+    "volumeMounts": (("mountPath",),),
+    "volumes": (("name",),),
+}
+"""What tells the items of a list apart, as server-side apply does. Source: the OpenAPI document's
+`x-kubernetes-list-map-keys` and patch merge keys; the first that fits all items is used."""
+
+_DEFAULTS: Final = {"protocol": "TCP"}
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z/][-A-Za-z0-9_./]*|[0-9]+/[A-Z]+")
+_PLAIN_FIELD: Final = re.compile(r"[A-Za-z_][-A-Za-z0-9_]*")
+_ORDER: Final = "[*]"
+_STEP: Final = re.compile(
+    r'\.?(?P<field>[A-Za-z_][-A-Za-z0-9_]*)|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]'
+    r"|\[(?P<index>[0-9]+)\]|\[(?P<name>[^\]\"]*)\]"
+)
+
+
+def diff(live: Object | None, result: Object | None) -> tuple[Change, ...]:
+    """List all differences, in a fixed order; none exactly when the two are equal.
+
+    Items of lists with names are matched by name, so an inserted container is one addition. Lists
+    of plain values (such as `args`) change as a whole. `true` and `1` differ.
+    """
+    if live is None or result is None:
+        return () if live is result else (_change("", live, result),)
+    return tuple(_mappings(live, result, ""))
+
+
+def _change(path: str, old: JSON, new: JSON, op: Op | None = None) -> Change:
+    guessed: Op = "add" if old is None else "remove" if new is None else "change"
+    return Change(path=path, op=op or guessed, old=old, new=new)
+
+
+def _values(old: JSON, new: JSON, path: str, field: str) -> Iterator[Change]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from _mappings(old, new, path)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _lists(old, new, path, field)
+    elif not _same(old, new):
+        yield _change(path, old, new, "change")
+
+
+def _mappings(old: Object, new: Object, path: str) -> Iterator[Change]:
+    for key in sorted(old.keys() | new.keys()):
+        at = f"{path}{_field_step(key, path)}"
+        if key not in new:
+            yield _change(at, old[key], None, "remove")
+        elif key not in old:
+            yield _change(at, None, new[key], "add")
+        else:
+            yield from _values(old[key], new[key], at, key)
+
+
+def _lists(old: list[JSON], new: list[JSON], path: str, field: str) -> Iterator[Change]:
+    keys = next((k for k in _MERGE_KEYS.get(field, ()) if _named(old, k) and _named(new, k)), None)
+    if keys is not None:
+        yield from _named_items(_by_name(old, keys), _by_name(new, keys), path)
+    elif all(isinstance(item, dict | list) for item in (*old, *new)):
+        yield from _positions(old, new, path)
+    elif not _same(old, new):
+        yield _change(path, old, new, "change")
+
+
+def _named_items(old: Object, new: Object, path: str) -> Iterator[Change]:
+    for name in (*old, *(name for name in new if name not in old)):
+        at = f"{path}{_name_step(name)}"
+        if name not in new:
+            yield _change(at, old[name], None, "remove")
+        elif name not in old:
+            yield _change(at, None, new[name], "add")
+        else:
+            yield from _values(old[name], new[name], at, "")
+    expected = [*(name for name in old if name in new), *(name for name in new if name not in old)]
+    if expected != list(new):
+        before: list[JSON] = list(old)
+        after: list[JSON] = list(new)
+        yield _change(f"{path}{_ORDER}", before, after, "change")
+
+
+def _positions(old: list[JSON], new: list[JSON], path: str) -> Iterator[Change]:
+    for index in range(max(len(old), len(new))):
+        at = f"{path}[{index}]"
+        if index >= len(new):
+            yield _change(at, old[index], None, "remove")
+        elif index >= len(old):
+            yield _change(at, None, new[index], "add")
+        else:
+            yield from _values(old[index], new[index], at, "")
+
+
+def _named(items: Sequence[JSON], keys: tuple[str, ...]) -> bool:
+    """Whether every item is a mapping that has the key and no two have the same."""
+    names = [_name(item, keys) for item in items]
+    return None not in names and len(set(names)) == len(names)
+
+
+def _by_name(items: Sequence[JSON], keys: tuple[str, ...]) -> Object:
+    return {str(_name(item, keys)): item for item in items}
+
+
+def _name(item: JSON, keys: tuple[str, ...]) -> str | None:
+    if not isinstance(item, dict):
+        return None
+    parts = [item.get(key, _DEFAULTS.get(key)) for key in keys]
+    if any(part is None or isinstance(part, dict | list | bool) for part in parts):
+        return None
+    return "/".join(str(part) for part in parts)
+
+
+def _same(old: JSON, new: JSON) -> bool:
+    """Equality that tells true from 1, as JSON does."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return type(old) is type(new) and old == new
+
+
+def _field_step(key: str, path: str) -> str:
+    if not _PLAIN_FIELD.fullmatch(key):
+        return f"[{quoted(key)}]"
+    return f".{key}" if path else key
+
+
+def _name_step(name: str) -> str:
+    return f"[{name}]" if _PLAIN_NAME.fullmatch(name) else f"[{quoted(name)}]"
+
+
+# ------------------------------------------------------------------------------------ redaction
+
+HIDDEN: Final = "(hidden)"
+HIDDEN_OTHER: Final = "(hidden, different)"
+"""What stands for a hidden new value where the old one is hidden too."""
+
+SHOWN_ANNOTATIONS: Final = frozenset(
+    {
+        "deployment.kubernetes.io/revision",
+        "infragate.dev/plan-digest",
+        "kubectl.kubernetes.io/restartedAt",
+    }
+)
+"""Annotations whose values an agent may see."""
+
+_CONFIG_FIELDS: Final = frozenset({"data", "binaryData"})
+
+
+def redacted(
+    changes: Sequence[Change], kind: Kind, *, redact: Callable[[str], str]
+) -> tuple[Change, ...]:
+    """Return the changes as an agent may see them: which paths change, not what secrets they hold.
+
+    Values of ConfigMaps, of environment variables and of annotations outside `SHOWN_ANNOTATIONS`
+    are replaced; that a hidden value is added, removed or different stays visible.
+
+    Args:
+        changes: What `diff` found.
+        kind: The kind of the object.
+        redact: Removes secrets from any other text, such as `args` or labels.
+
+    """
+    hider = _Hider(kind, redact)
+    return tuple(hider.change(change) for change in changes)
+
+
+class _Hider:
+    def __init__(self, kind: Kind, redact: Callable[[str], str]) -> None:
+        self._kind = kind
+        self._redact = redact
+
+    def change(self, change: Change) -> Change:
+        path = steps(change.path)
+        old, new = self._value(change.old, path), self._value(change.new, path)
+        if change.op == "change" and old == new == HIDDEN:
+            new = HIDDEN_OTHER
+        return replace(change, old=old, new=new)
+
+    def _value(self, value: JSON, path: Path) -> JSON:
+        if value is not None and self._is_hidden(path):
+            return HIDDEN
+        if isinstance(value, dict):
+            return {key: self._value(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._value(item, (*path, index)) for index, item in enumerate(value)]
+        return self._redact(value) if isinstance(value, str) else value
+
+    def _is_hidden(self, path: Path) -> bool:
+        match path:
+            case (str(field), _, *_) if self._kind is Kind.CONFIG_MAP and field in _CONFIG_FIELDS:
+                return True
+            case (*_, "env", _, "value") | (*_, "managedFields"):
+                return True
+            case (*_, "metadata", "annotations", key):
+                return key not in SHOWN_ANNOTATIONS
+            case _:
+                return False
+
+
+def steps(path: str) -> Path:
+    """Take a path of `diff` apart: field names, names of list items, and indices as integers."""
+    found: list[str | int] = []
+    for match in _STEP.finditer(path):
+        if match["index"] is not None:
+            found.append(int(match["index"]))
+        elif match["quoted"] is not None:
+            found.append(_unquoted(match["quoted"]))
+        else:
+            found.append(match["field"] or match["name"] or "")
+    return tuple(found)
+
+
+_ESCAPE: Final = re.compile(r'\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|([nt"\\]))')
+_SHORT: Final = {"n": "\n", "t": "\t"}
+
+
+def _unquoted(text: str) -> str:
+    def character(match: re.Match[str]) -> str:
+        code = match[1] or match[2]
+        return chr(int(code, 16)) if code else _SHORT.get(match[3], match[3])
+
+    return _ESCAPE.sub(character, text)
+
+
+# ----------------------------------------------------------------------------------------- text
+
+_SIGNS: Final[dict[Op, str]] = {"add": "+", "remove": "-", "change": "~"}
+_MOST_CHARACTERS: Final = 200
+
+
+def render_text(changes: Sequence[Change], *, max_bytes: int = 8 * 1024) -> str:
+    """Write changes for a model to read: one line each, at most `max_bytes` of UTF-8.
+
+    `+` adds, `-` removes, `~` changes; every value is quoted on its one line, long ones are cut.
+    Says how many lines are left out when not all fit.
+    """
+    lines = [line for change in changes for line in _lines(change)]
+    kept: list[str] = []
+    room = max_bytes - len("… 00000000 more lines".encode())
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            return "\n".join([*kept, f"… {len(lines) - len(kept)} more lines"])
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _lines(change: Change) -> Iterator[str]:
+    sign = _SIGNS[change.op]
+    if change.op == "change":
+        yield f"{sign} {change.path}: {_short(change.old)} → {_short(change.new)}"
+        return
+    value = change.new if change.op == "add" else change.old
+    for path, leaf in _leaves(value, change.path):
+        yield f"{sign} {path}: {_short(leaf)}"
+
+
+def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}{_field_step(key, path)}")
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _short(value: JSON) -> str:
+    text = _compact(value)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+
+
+def _compact(value: JSON) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_compact, value)) + "]"
+    if isinstance(value, dict):
+        items = (f"{quoted(key)}: {_compact(item)}" for key, item in value.items())
+        return "{" + ", ".join(items) + "}"
+    return str(value)

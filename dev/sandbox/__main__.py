@@ -1,0 +1,105 @@
+"""Starts the simulated cluster as a process: `python -m dev.sandbox --port N --state DIR`.
+
+Prints one line when it is ready, stops on SIGTERM or SIGINT.
+"""
+
+import argparse
+import asyncio
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+
+from dev.sandbox import kubeconfig, rbac
+from dev.sandbox.sandbox import Sandbox, Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _arguments(argv)
+    state: Path = options.state
+    identities = rbac.load(options.rbac) if options.rbac else rbac.standard()
+    credentials = kubeconfig.prepare(state, list(identities), datetime.now(UTC))
+    try:
+        listener = socket.create_server((options.host, options.port), backlog=256)
+    except OSError as error:
+        print(f"simulated cluster: port {options.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    port = listener.getsockname()[1]
+    settings = Settings(
+        modern=options.emulate != "1.20",
+        pace=options.pace,
+        demo=options.seed == "demo",
+        state=None if options.forget else state,
+    )
+    url = f"https://127.0.0.1:{port}"
+    kubeconfig.write(state, credentials, url)
+    asyncio.run(_serve(settings, credentials, identities, listener, url))
+    return 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.sandbox", description="A simulated Kubernetes API server."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="loopback, or all of a container")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--state", type=Path, required=True, help="certificates and kubeconfigs")
+    parser.add_argument("--seed", choices=("none", "demo"), default="none")
+    parser.add_argument("--emulate", choices=("1.36", "1.20"), default="1.36")
+    parser.add_argument("--pace", type=float, default=1.0, help="1: a rollout takes 1 to 2 s")
+    parser.add_argument("--rbac", type=Path, help="JSON file with other rules")
+    parser.add_argument("--forget", action="store_true", help="keep no objects between runs")
+    return parser.parse_args(argv)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it is ready, and does not wait for idle clients when told to stop."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, line: str) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self._line = line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._line, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        self.force_exit = True
+        await super().shutdown(sockets)
+
+
+async def _serve(
+    settings: Settings,
+    credentials: kubeconfig.Credentials,
+    identities: dict[str, rbac.Identity],
+    listener: socket.socket,
+    url: str,
+) -> None:
+    tokens = {token: name for name, token in credentials.tokens.items()}
+    sandbox = Sandbox(settings, identities=identities, tokens=tokens)
+    sandbox.start()
+    config = uvicorn.Config(
+        sandbox.server,
+        ssl_certfile=credentials.certificate,
+        ssl_keyfile=credentials.key,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        timeout_keep_alive=60,
+    )
+    version = "v1.36" if settings.modern else "v1.20"
+    line = f"simulated cluster {version} ready at {url}"
+    try:
+        await _Uvicorn(config, sandbox.server.stopping, line).serve([listener])
+    finally:
+        await sandbox.stop()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,86 @@
+"""Scripted faults: which next requests go wrong, and how; plus the log of all requests.
+
+Faults are set over `/_sandbox/faults` by the admin identity. Doing the harm is the server's task.
+"""
+
+import json
+from collections import deque
+from dataclasses import asdict, dataclass, field
+
+from dev.sandbox.rbac import Asked
+from dev.sandbox.resources import Obj
+from dev.sandbox.status import ApiError
+
+KINDS = ("429", "500", "latency", "timeout_after_commit", "reset", "reset_after_commit")
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """`match` names request attributes (verb, resource, namespace, name) that must be equal.
+
+    `ms` is the latency; `seconds` the Retry-After of a 429, or how long a client that never hangs
+    up waits for the 504 of `timeout_after_commit`.
+    """
+
+    match: dict[str, str]
+    fault: str
+    times: int = 1
+    ms: int = 0
+    seconds: float = 1
+
+    def __post_init__(self) -> None:
+        if self.fault not in KINDS:
+            raise ValueError(f"fault must be one of {', '.join(KINDS)}")
+        if unknown := set(self.match) - {"verb", "resource", "namespace", "name", "group"}:
+            raise ValueError(f"match does not know {', '.join(sorted(unknown))}")
+
+    def hits(self, asked: Asked) -> bool:
+        return all(getattr(asked, key) == value for key, value in self.match.items())
+
+    def error(self) -> ApiError | None:
+        """The refusal, for the faults that are one."""
+        if self.fault == "429":
+            details = {"retryAfterSeconds": int(self.seconds)}
+            headers = {"Retry-After": str(int(self.seconds))}
+            text = "too many requests, please try again later"
+            return ApiError(429, "TooManyRequests", text, details=details, headers=headers)
+        if self.fault == "500":
+            text = "Internal error occurred: scripted fault of the simulated cluster"
+            return ApiError(500, "InternalError", text, details={"causes": [{"message": text}]})
+        return None
+
+
+class Faults:
+    """The script: first match wins, each fault is spent after `times` uses."""
+
+    def __init__(self) -> None:
+        self.script: list[Fault] = []
+
+    def load(self, rows: list[Obj]) -> None:
+        """Adds faults; raises ValueError or TypeError for a bad row, and then adds none."""
+        self.script += [Fault(**row) for row in rows]
+
+    def next(self, asked: Asked) -> Fault | None:
+        for fault in self.script:
+            if fault.hits(asked):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self.script.remove(fault)
+                return fault
+        return None
+
+    def rows(self) -> list[Obj]:
+        return [asdict(fault) for fault in self.script]
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """The last requests, one JSON object each; requests to `/_sandbox` leave no trace."""
+
+    entries: deque[Obj] = field(default_factory=lambda: deque(maxlen=20000))
+
+    def add(self, entry: Obj) -> None:
+        self.entries.append(entry)
+
+    def lines(self) -> str:
+        return "".join(json.dumps(entry) + "\n" for entry in self.entries)

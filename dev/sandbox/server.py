@@ -1,0 +1,340 @@
+"""The HTTP side of the simulated API server: who asks, may they, what for, and the answer.
+
+One ASGI application. What requests do is in `reads`, `writes`, `scales` and `logs`.
+"""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from dev.sandbox import control, discovery, rbac, reads, targets
+from dev.sandbox.cluster import Cluster
+from dev.sandbox.events import shown
+from dev.sandbox.faults import Fault, Faults, RequestLog
+from dev.sandbox.garbage import Garbage
+from dev.sandbox.logs import Logs
+from dev.sandbox.logs import Wish as LogWish
+from dev.sandbox.rbac import Asked, Identity
+from dev.sandbox.resources import Obj, Resource, served
+from dev.sandbox.scales import Scales
+from dev.sandbox.status import ApiError, bad_request, cause, invalid, no_such_path
+from dev.sandbox.targets import Target
+from dev.sandbox.writes import Answer, Options, Writes
+
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+MAX_BODY = 3 * 1024 * 1024
+
+
+class Server:
+    """An ASGI application over a cluster. `tokens` maps a bearer token to an identity's name."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        garbage: Garbage,
+        logs: Logs,
+        *,
+        identities: Mapping[str, Identity],
+        tokens: Mapping[str, str],
+    ) -> None:
+        self.cluster = cluster
+        self.faults = Faults()
+        self.requests = RequestLog()
+        self.stopping = asyncio.Event()
+        self._resources = served(modern=cluster.modern)
+        self._identities = identities
+        self._tokens = tokens
+        self._logs = logs
+        self._writes = Writes(cluster, garbage)
+        self._scales = Scales(cluster)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        if request.url.path.startswith("/_sandbox/"):
+            response = await control.answer(self, request, self._who(request))
+        else:
+            response = await self._logged(request, send)
+        if response is not None:
+            await response(scope, receive, send)
+
+    def _who(self, request: Request) -> Identity | None:
+        """The caller; None for a token that is not ours."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if not kind:
+            return rbac.ANONYMOUS
+        for known, name in self._tokens.items():
+            if kind.lower() == "bearer" and hmac.compare_digest(known, token):
+                return self._identities[name]
+        return None
+
+    async def _logged(self, request: Request, send: Send) -> Response | None:
+        """The answer, with a line in the request log; None when the connection was cut."""
+        who = self._who(request)
+        watch = request.query_params.get("watch", "") in ("1", "true")
+        target = targets.target(
+            request.method, request.url.path, watch=watch, served=self._resources
+        )
+        fault = self.faults.next(target.asked) if who else None
+        response = await self._faulty(request, target, who, fault, send)
+        asked = target.asked
+        self.requests.add(
+            {
+                "time": self.cluster.now(),
+                "verb": asked.verb,
+                "path": request.url.path,
+                "group": asked.group,
+                "resource": asked.resource,
+                "namespace": asked.namespace,
+                "name": asked.name,
+                "identity": who.user if who else "",
+                "dryRun": "All" in request.query_params.getlist("dryRun"),
+                "status": response.status_code if response else 0,
+                **({"fault": fault.fault} if fault else {}),
+            }
+        )
+        return response
+
+    async def _faulty(
+        self,
+        request: Request,
+        target: Target,
+        who: Identity | None,
+        fault: Fault | None,
+        send: Send,
+    ) -> Response | None:
+        """The honest answer, spoiled as a scripted fault says."""
+        if fault is None:
+            return await self._answer(request, target, who)
+        if (error := fault.error()) is not None:
+            return _refusal(error)
+        if fault.fault == "reset":
+            return _cut(send)
+        if fault.fault == "latency":
+            await asyncio.sleep(fault.ms / 1000)
+        response = await self._answer(request, target, who)
+        if fault.fault == "reset_after_commit":
+            return _cut(send)
+        if fault.fault == "timeout_after_commit":
+            await self._wait_in_vain(request, fault.seconds)
+            text = "Timeout: request did not complete within the allotted timeout"
+            return _refusal(ApiError(504, "Timeout", text, details={}))
+        return response
+
+    async def _wait_in_vain(self, request: Request, seconds: float) -> None:
+        """Until the client hangs up, the server stops, or the time is up."""
+
+        async def hung_up() -> None:
+            while not await request.is_disconnected():
+                await asyncio.sleep(0.05)
+
+        waits = [asyncio.ensure_future(w) for w in (hung_up(), self.stopping.wait())]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _answer(self, request: Request, target: Target, who: Identity | None) -> Response:
+        try:
+            return await self._authorized(request, target, who)
+        except ApiError as error:
+            return _refusal(error)
+
+    async def _authorized(self, request: Request, target: Target, who: Identity | None) -> Response:
+        if who is None:
+            raise rbac.unauthorized()
+        if not rbac.allowed(who, target.asked):
+            raise rbac.forbidden(who, target.asked)
+        if target.asked.path:
+            return self._discover(request)
+        if target.asked.group == "authorization.k8s.io":
+            return _json(201, _review(await _read(request), who))
+        if target.resource is None:
+            raise no_such_path()
+        if target.asked.verb not in target.resource.verbs:
+            text = "the server does not allow this method on the requested resource"
+            raise ApiError(405, "MethodNotAllowed", text, details={})
+        if target.subresource and target.subresource not in target.resource.subresources:
+            raise no_such_path()
+        return await self._perform(request, target, target.resource)
+
+    def _discover(self, request: Request) -> Response:
+        path, modern = request.url.path.rstrip("/"), self.cluster.modern
+        if path in ("/readyz", "/livez", "/healthz"):
+            return PlainTextResponse("ok")
+        parts = path.split("/")[1:]
+        rows = [r for r in self._resources if r.api_version == "/".join(parts[1:])]
+        if path == "/version":
+            return _json(200, discovery.version(modern=modern))
+        if path == "/api":
+            return _json(200, discovery.core_versions(request.url.netloc))
+        if path == "/apis":
+            return _json(200, discovery.groups(self._resources))
+        known = rows or "/".join(parts[1:]) == "authorization.k8s.io/v1"
+        if parts[0] in ("api", "apis") and known:
+            return _json(200, discovery.resource_list("/".join(parts[1:]), rows))
+        group = next((r for r in self._resources if r.group and r.group == parts[-1]), None)
+        if parts[0] == "apis" and len(parts) == 2 and group:
+            body = discovery.group(group.group, group.version)
+            return _json(200, {"kind": "APIGroup", "apiVersion": "v1", **body})
+        return PlainTextResponse("404 page not found\n", status_code=404)
+
+    async def _perform(self, request: Request, target: Target, resource: Resource) -> Response:
+        asked, query = target.asked, request.query_params
+        if asked.verb in ("get", "list", "watch"):
+            return self._read(request, target, resource)
+        body = await _read(request)
+        options = _options(request, asked.verb)
+        namespace, name = asked.namespace if resource.namespaced else "", asked.name
+        content = request.headers.get("content-type", "").partition(";")[0].strip()
+        if target.subresource == "scale" and asked.verb == "patch":
+            answer = self._scales.patch(resource, namespace, name, body, content, options)
+        elif target.subresource == "scale" and asked.verb == "update":
+            scale = json.loads(body)
+            answer = self._scales.put(resource, namespace, name, scale, options)
+        elif target.subresource:
+            raise no_such_path()
+        elif asked.verb == "create":
+            answer = self._writes.create(resource, namespace, body, options)
+        elif asked.verb == "update":
+            answer = self._writes.update(resource, namespace, name, body, options)
+        elif asked.verb == "patch":
+            answer = self._writes.patch(resource, namespace, name, body, content, options)
+        else:
+            body = _delete_options(body, query.get("propagationPolicy"))
+            dry_run = options.dry_run
+            answer = self._writes.delete(resource, namespace, name, body, dry_run=dry_run)
+        return _answered(answer)
+
+    def _read(self, request: Request, target: Target, resource: Resource) -> Response:
+        asked, query = target.asked, request.query_params
+        namespace = asked.namespace if resource.namespaced else ""
+        if target.subresource == "scale":
+            return _json(200, self._scales.get(resource, namespace, asked.name))
+        if asked.verb == "get":
+            obj = self.cluster.get(resource, namespace, asked.name)
+            if target.subresource == "log":
+                return PlainTextResponse(self._logs.read(obj, _log_wish(query)))
+            return _json(200, shown(obj, resource))
+        wish = _list_wish(query, namespace, asked.name)
+        if asked.verb == "list":
+            return _json(200, reads.listed(self.cluster, resource, wish))
+        reads.selection(resource, wish)  # a bad selector is refused before the stream begins
+        stream = reads.watched(self.cluster, resource, wish, self.stopping)
+        return StreamingResponse(stream, media_type="application/json")
+
+
+async def _read(request: Request) -> bytes:
+    body = await request.body()
+    if len(body) > MAX_BODY:
+        text = "Request entity too large: limit is 3145728"
+        raise ApiError(413, "RequestEntityTooLarge", text, details={})
+    return body
+
+
+def _review(body: bytes, who: Identity) -> Obj:
+    """A SelfSubjectAccessReview, answered from the table."""
+    review: Obj = json.loads(body)
+    attributes = review.get("spec", {}).get("resourceAttributes") or {}
+    resource = attributes.get("resource", "")
+    if attributes.get("subresource"):
+        resource += f"/{attributes['subresource']}"
+    asked = Asked(
+        verb=attributes.get("verb", ""),
+        group=attributes.get("group", ""),
+        resource=resource,
+        namespace=attributes.get("namespace", ""),
+        name=attributes.get("name", ""),
+        path=review.get("spec", {}).get("nonResourceAttributes", {}).get("path", ""),
+    )
+    return {**review, "metadata": {}, "status": {"allowed": rbac.allowed(who, asked)}}
+
+
+def _options(request: Request, verb: str) -> Options:
+    query = request.query_params
+    dry_run = query.getlist("dryRun")
+    if dry_run and dry_run != ["All"]:
+        told = ", ".join(f'"{value}"' for value in dry_run)
+        text = f'Unsupported value: []string{{{told}}}: supported values: "All"'
+        kind = f"{verb.capitalize()}Options"
+        raise invalid("meta.k8s.io", kind, "", [cause("FieldValueNotSupported", text, "dryRun")])
+    agent = request.headers.get("user-agent", "unknown").partition("/")[0]
+    force = query.get("force")
+    return Options(
+        manager=(query.get("fieldManager") or agent)[:128],
+        manager_given=bool(query.get("fieldManager")),
+        dry_run=bool(dry_run),
+        force=None if force is None else force in ("1", "true"),
+        validation=query.get("fieldValidation") or "Warn",
+    )
+
+
+def _delete_options(body: bytes, policy: str | None) -> bytes:
+    if policy is None:
+        return body
+    return json.dumps({**(json.loads(body) if body else {}), "propagationPolicy": policy}).encode()
+
+
+def _number(query: Mapping[str, str], key: str) -> int | None:
+    try:
+        return int(query[key]) if query.get(key) else None
+    except ValueError as error:
+        raise bad_request(f"invalid value for {key}: {query[key]}") from error
+
+
+def _list_wish(query: Mapping[str, str], namespace: str, name: str) -> reads.Wish:
+    fields = query.get("fieldSelector", "")
+    if name:
+        fields = ",".join(filter(None, (fields, f"metadata.name={name}")))
+    return reads.Wish(
+        namespace=namespace,
+        labels=query.get("labelSelector", ""),
+        fields=fields,
+        limit=_number(query, "limit") or 0,
+        token=query.get("continue", ""),
+        revision=query.get("resourceVersion", ""),
+        seconds=_number(query, "timeoutSeconds"),
+    )
+
+
+def _log_wish(query: Mapping[str, str]) -> LogWish:
+    return LogWish(
+        container=query.get("container", ""),
+        previous=query.get("previous", "") in ("1", "true"),
+        timestamps=query.get("timestamps", "") in ("1", "true"),
+        tail=_number(query, "tailLines"),
+        limit=_number(query, "limitBytes"),
+    )
+
+
+def _json(code: int, body: Obj, headers: Mapping[str, str] | None = None) -> Response:
+    content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(content, code, dict(headers or {}), media_type="application/json")
+
+
+def _refusal(error: ApiError) -> Response:
+    return _json(error.code, error.status, error.headers)
+
+
+def _answered(answer: Answer) -> Response:
+    response = _json(answer.code, answer.body)
+    for warning in answer.warnings:
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.append("Warning", f'299 - "{quoted}"')
+    return response
+
+
+def _cut(send: Send) -> None:
+    """Ends the connection without a word; uvicorn keeps its transport behind `send`."""
+    cycle = getattr(send, "__self__", None)
+    if cycle is None:
+        raise ConnectionResetError("scripted reset, and no connection to cut")
+    cycle.transport.abort()

@@ -1,0 +1,303 @@
+"""The writes that a request can ask for: create, update, four kinds of patch, scale, delete.
+
+Turns bodies and options into calls of `dev.sandbox.cluster`; knows nothing of sockets.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dev.sandbox import apply, managers, patches, schema
+from dev.sandbox.cluster import Cluster
+from dev.sandbox.fieldsets import MissingKey
+from dev.sandbox.garbage import Garbage
+from dev.sandbox.managers import Manager, Owned
+from dev.sandbox.resources import LEASES, Obj, Resource
+from dev.sandbox.schema import Decoded
+from dev.sandbox.status import (
+    ApiError,
+    bad_request,
+    cause,
+    conflict,
+    invalid,
+    success,
+)
+
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Create, update and patch options; `validation` is Strict, Warn or Ignore."""
+
+    manager: str
+    manager_given: bool = False
+    dry_run: bool = False
+    force: bool | None = None
+    validation: str = "Warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back: HTTP status, body, warnings for the Warning header."""
+
+    code: int
+    body: Obj
+    warnings: tuple[str, ...] = ()
+
+
+class Writes:
+    """Answers write requests that were authorized."""
+
+    def __init__(self, cluster: Cluster, garbage: Garbage) -> None:
+        self._cluster = cluster
+        self._garbage = garbage
+
+    def create(self, resource: Resource, namespace: str, body: bytes, options: Options) -> Answer:
+        decoded = self._decode(resource, body, options)
+        made = self._cluster.create(
+            resource, decoded.obj, namespace, options.manager, dry_run=options.dry_run
+        )
+        return Answer(code=201, body=made, warnings=self._warnings(decoded, made, options))
+
+    def update(
+        self, resource: Resource, namespace: str, name: str, body: bytes, options: Options
+    ) -> Answer:
+        decoded = self._decode(resource, body, options)
+        live = self._cluster.get(resource, namespace, name)
+        metadata = decoded.obj.setdefault("metadata", {})
+        uid = metadata.get("uid")
+        if uid and uid != live["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+            raise conflict(resource, name, why + live["metadata"]["uid"])
+        if resource is LEASES and not metadata.get("resourceVersion"):
+            text = "Invalid value: 0x0: must be specified for an update"
+            causes = [cause("FieldValueInvalid", text, "metadata.resourceVersion")]
+            raise invalid(resource.group, resource.kind, name, causes)
+        who = self._cluster.writer(resource, options.manager)
+        new = self._cluster.update(resource, live, decoded.obj, who, dry_run=options.dry_run)
+        return Answer(code=200, body=new, warnings=self._warnings(decoded, new, options))
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        content_type: str,
+        options: Options,
+    ) -> Answer:
+        if content_type == APPLY:
+            return self._apply(resource, namespace, name, body, options)
+        if options.force is not None:
+            text = "Forbidden: may not be specified for non-apply patch"
+            raise _bad_options("PatchOptions", "FieldValueForbidden", text, "force")
+        live = self._cluster.get(resource, namespace, name)
+        patched = patched_body(live, body, content_type, resource)
+        decoded = self._decodepatched_body(resource, patched, options)
+        who = self._cluster.writer(resource, options.manager)
+        new = self._cluster.update(resource, live, decoded.obj, who, dry_run=options.dry_run)
+        return Answer(code=200, body=new, warnings=self._warnings(decoded, new, options))
+
+    def _decodepatched_body(self, resource: Resource, patched: Any, options: Options) -> Decoded:
+        """A patch that leads to something unreadable is 422, not 400."""
+        try:
+            decoded = schema.decode(patched, resource, duplicates=[])
+            self._complain(resource, decoded, options)
+        except ApiError as error:
+            why = error.status["message"].partition(": ")[2]
+            text = f"Invalid value: {json.dumps(json.dumps(patched))}: {why}"
+            raise invalid("", "", "", [cause("FieldValueInvalid", text, "patch")]) from error
+        return decoded
+
+    def _apply(
+        self, resource: Resource, namespace: str, name: str, body: bytes, options: Options
+    ) -> Answer:
+        if not options.manager_given:
+            text = "Required value: is required for apply patch"
+            raise _bad_options("PatchOptions", "FieldValueRequired", text, "fieldManager")
+        config, duplicates = self._configuration(resource, namespace, name, body)
+        who = Manager(name=options.manager, operation="Apply", api_version=resource.api_version)
+        live = self._cluster.store.get(resource.key, namespace, name)
+        warnings = tuple(f'duplicate field "{d}"' for d in duplicates)
+        if warnings and options.validation == "Strict":
+            raise bad_request(f"error strict decoding YAML: {warnings[0]}")
+        try:
+            if live is None:
+                made = self._apply_new(resource, namespace, config, who, options)
+                return Answer(code=201, body=made, warnings=warnings)
+            new = self._apply_over(resource, live, config, who, options)
+        except MissingKey as error:
+            raise _untyped(
+                resource,
+                namespace,
+                name,
+                f"associative list with keys has an element that omits key field {error}",
+            ) from error
+        return Answer(code=200, body=new, warnings=warnings)
+
+    def _configuration(
+        self, resource: Resource, namespace: str, name: str, body: bytes
+    ) -> tuple[Obj, list[str]]:
+        """The applied document, checked against the schema."""
+        raw, duplicates = _yaml_or_json(body)
+        if not isinstance(raw, dict):
+            raise bad_request("error decoding YAML: not an object")
+        if raw.get("kind") != resource.kind or raw.get("apiVersion") != resource.api_version:
+            given = f"{raw.get('apiVersion')}, Kind={raw.get('kind')}"
+            raise bad_request(f"invalid object type: /{given}")
+        if (raw.get("metadata") or {}).get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        unknown = [
+            f".{path}: field not declared in schema"
+            for path in schema.unknown_fields(raw, schema.of(resource))
+        ]
+        if unknown:
+            text = unknown[0] if len(unknown) == 1 else "errors:\n  " + "\n  ".join(unknown)
+            raise _untyped(resource, namespace, name, text)
+        schema.check_types(raw, schema.of(resource), resource.kind)
+        config: Obj = schema.without_unknown(raw, schema.of(resource))
+        config.pop("status", None)
+        config.setdefault("metadata", {}).setdefault("name", name)
+        return config, duplicates
+
+    def _apply_new(
+        self, resource: Resource, namespace: str, config: Obj, who: Manager, options: Options
+    ) -> Obj:
+        name, uid = config["metadata"]["name"], config["metadata"].get("uid")
+        if uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object"
+            raise conflict(resource, name, why + " was found")
+        blank: Obj = {"metadata": {}}
+        _, claimed = apply.applied(blank, config, resource, who, self._cluster.now())
+        config["metadata"].pop("resourceVersion", None)
+        new = self._cluster.prepared(resource, config, namespace)
+        owned = {who: Owned(fields=claimed, time=self._cluster.now())}
+        new = managers.with_owners(new, owned)
+        return self._cluster.commit_new(resource, new, dry_run=options.dry_run)
+
+    def _apply_over(
+        self, resource: Resource, live: Obj, config: Obj, who: Manager, options: Options
+    ) -> Obj:
+        now = self._cluster.now()
+        merged, claimed = apply.applied(live, config, resource, who, now)
+        owned = apply.owned_after(
+            live, merged, resource, who, claimed, force=bool(options.force), now=now
+        )
+        ready = self._cluster.readied(resource, live, merged, status=False)
+        new = managers.with_owners(ready, owned)
+        return self._cluster.commit(resource, live, new, dry_run=options.dry_run)
+
+    def delete(
+        self, resource: Resource, namespace: str, name: str, body: bytes, *, dry_run: bool
+    ) -> Answer:
+        options: Obj = json.loads(body) if body else {}
+        live = self._cluster.get(resource, namespace, name)
+        self._cluster.check_preconditions(resource, live, options.get("preconditions") or {})
+        policy = options.get("propagationPolicy") or "Background"
+        if policy not in ("Background", "Foreground", "Orphan"):
+            raise bad_request(f'invalid propagationPolicy "{policy}"')
+        metadata = live["metadata"]
+        if dry_run or options.get("dryRun") == ["All"]:
+            return Answer(code=200, body=success(resource, name, metadata["uid"]))
+        marked, gone = self._garbage.delete(resource.key, live, policy)
+        body_ = success(resource, name, metadata["uid"]) if gone else marked
+        return Answer(code=200, body=body_)
+
+    def _decode(self, resource: Resource, body: bytes, options: Options) -> Decoded:
+        raw, duplicates = _body(body, resource)
+        given = (raw.get("apiVersion"), raw.get("kind")) if isinstance(raw, dict) else ("", "")
+        if given[1] and given != (resource.api_version, resource.kind):
+            raise bad_request(
+                f'{given[1]} in version "{(given[0] or "").rpartition("/")[2]}" cannot be handled'
+                f" as a {resource.kind}: no kind registered for it here"
+            )
+        decoded = schema.decode(raw, resource, duplicates=duplicates)
+        self._complain(resource, decoded, options)
+        return decoded
+
+    def _complain(self, resource: Resource, decoded: Decoded, options: Options) -> None:
+        if decoded.complaints and self._cluster.modern and options.validation == "Strict":
+            told = ", ".join(decoded.complaints)
+            raise schema.cannot_handle(resource.kind, f"strict decoding error: {told}")
+
+    def _warnings(self, decoded: Decoded, made: Obj, options: Options) -> tuple[str, ...]:
+        if not self._cluster.modern:
+            return ()
+        unknown = decoded.complaints if options.validation == "Warn" else ()
+        return (*unknown, *_deprecations(made))
+
+
+def _deprecations(obj: Obj) -> list[str]:
+    """A few of the warnings of `pkg/api/pod/warnings.go` that people meet."""
+    template = obj.get("spec", {}).get("template") if obj["kind"] == "Deployment" else None
+    if template is None:
+        return []
+    found = []
+    for key in template["metadata"].get("annotations") or {}:
+        if key.startswith("seccomp.security.alpha.kubernetes.io/"):
+            found.append(
+                f"spec.template.metadata.annotations[{key}]: non-functional in v1.27+; use the"
+                ' "seccompProfile" field instead'
+            )
+        if key.startswith("container.apparmor.security.beta.kubernetes.io/"):
+            found.append(
+                f"spec.template.metadata.annotations[{key}]: deprecated since v1.30; use the"
+                ' "appArmorProfile" field instead'
+            )
+    return found
+
+
+def _bad_options(kind: str, reason: str, text: str, field: str) -> ApiError:
+    return invalid("meta.k8s.io", kind, "", [cause(reason, text, field)])
+
+
+def _untyped(resource: Resource, namespace: str, name: str, why: str) -> ApiError:
+    text = (
+        f"failed to create typed patch object ({namespace}/{name}; {resource.api_version},"
+        f" Kind={resource.kind}): {why}"
+    )
+    return ApiError(500, "", text)
+
+
+def _body(body: bytes, resource: Resource) -> tuple[Any, list[str]]:
+    try:
+        return schema.parse_json(body)
+    except ValueError as error:
+        text = body.decode(errors="replace")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get"
+            f" version/kind; json parse error: {error} ({text[:200]})"
+        ) from error
+
+
+def _yaml_or_json(body: bytes) -> tuple[Any, list[str]]:
+    try:
+        return schema.parse_json(body)
+    except ValueError:
+        pass
+    import yaml  # noqa: PLC0415 - slow to import, and most clients send JSON
+
+    try:
+        return yaml.safe_load(body), []
+    except yaml.YAMLError as error:
+        raise bad_request(f"error decoding YAML: {error}") from error
+
+
+def patched_body(live: Obj, body: bytes, content_type: str, resource: Resource) -> Any:
+    try:
+        patch = json.loads(body)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if content_type == JSON_PATCH:
+        return patches.json_patch(live, patch)
+    if content_type == MERGE:
+        return patches.merge_patch(live, patch)
+    if content_type == STRATEGIC:
+        return patches.strategic(live, patch, schema.of(resource))
+    text = "the body of the request was in an unknown format - accepted media types include: "
+    accepted = ", ".join((JSON_PATCH, MERGE, STRATEGIC, APPLY))
+    raise ApiError(415, "UnsupportedMediaType", text + accepted, details={})

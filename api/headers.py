@@ -1,0 +1,98 @@
+"""The headers of every page for people; what a page says is in `api.pages`.
+
+A page can load its own style sheet and icon, send its forms here and to the identity provider, and
+nothing else: no script runs at all.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATHS: Final = ("/approvals",)
+
+_STATIC: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex, nofollow",
+    # Not `no-referrer`: with it browsers send `Origin: null` with our own forms (Fetch, "append a
+    # request Origin header"), and the check of `Origin` would be lost. No other origin gets either.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_HSTS: Final = "max-age=63072000; includeSubDomains"
+
+
+def content_security_policy(form_targets: Iterable[str]) -> str:
+    """Returns the policy of every page; `form_targets` are origins that a form may lead to.
+
+    A form's redirects count as its targets (CSP 3, 6.4.1), hence the identity provider's origin.
+    """
+    forms = " ".join(["'self'", *sorted(set(form_targets))])
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "style-src 'self'",
+            "img-src 'self'",
+            f"form-action {forms}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ]
+    )
+
+
+def origin_of(url: str) -> str:
+    """Returns scheme, host and port of a URL, as a browser writes an origin."""
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(scheme)
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    return f"{scheme}://{host}{port}"
+
+
+class PageHeaders:
+    """Middleware that puts the headers on every response below `paths`, errors included."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        form_targets: Callable[[], Iterable[str]],
+        production: bool,
+        paths: Sequence[str] = PATHS,
+    ) -> None:
+        self._app = app
+        self._form_targets = form_targets
+        self._production = production
+        self._paths = tuple(paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http" or not self._is_page(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add(MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _is_page(self, path: str) -> bool:
+        return any(path == prefix or path.startswith(prefix + "/") for prefix in self._paths)
+
+    def _add(self, headers: MutableHeaders) -> None:
+        for name, value in _STATIC.items():
+            headers.setdefault(name, value)
+        headers["Content-Security-Policy"] = content_security_policy(self._form_targets())
+        if self._production:
+            headers["Strict-Transport-Security"] = _HSTS

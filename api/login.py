@@ -1,0 +1,323 @@
+"""People sign in: sessions for looking, and the fresh logins that approvals are made of.
+
+Every login is begun by a POST, bound to the browser by a cookie of its own, and finished once. A
+session lets somebody look and deny; it never approves. What a fresh login proves is judged by the
+applier alone: its ID token only passes through here.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from api.headers import origin_of
+from api.provider import MAX_CODE_LENGTH, LoginRequest, Provider
+from shared import jose
+from shared.approvals import LEEWAY_S, MAX_TOKEN_AGE_S, SignedStatement
+from shared.digests import base64url
+from shared.errors import Refusal
+from shared.jose import KeySet
+from shared.plans import Identity
+from shared.stores.logins import (
+    UNDER_WAY_S,
+    Approving,
+    LoginStore,
+    Session,
+    UnderWay,
+    fingerprint,
+)
+
+HOME: Final = "/approvals"
+ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
+MAX_NAME_LENGTH: Final = 80
+MAX_STATE_LENGTH: Final = 128
+_OUR_PATH: Final = re.compile(r"/approvals(?:/[A-Za-z0-9_-]{1,64})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cookie:
+    """A cookie to set; an empty value removes it. `max_age` in seconds, None: until the end."""
+
+    name: str
+    value: str
+    secure: bool
+    max_age: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who is signed in for looking, and the secret of their session."""
+
+    cookie: str
+    session: Session
+
+    @property
+    def identity(self) -> Identity:
+        """Who they are: issuer and subject, nothing else."""
+        return self.session.identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """Where the browser goes to sign in, and the cookie that ties the login to it."""
+
+    url: str
+    cookie: Cookie
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A login that came back to the browser that began it; `token` is a bearer secret."""
+
+    login: UnderWay
+    token: str
+    spent: Cookie
+
+
+class RemoteKeys(Protocol):
+    """The provider's published keys, fetched when needed; blocks."""
+
+    def keys_for(self, kid: str) -> KeySet:
+        """Returns the key set in which `kid` should be."""
+
+
+class Login:
+    """Begins and finishes logins, and knows who is signed in. `now` answers epoch seconds."""
+
+    def __init__(
+        self,
+        *,
+        store: LoginStore,
+        provider: Provider,
+        keys: RemoteKeys,
+        base_url: str,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._provider = provider
+        self._keys = keys
+        self._now = now
+        self.origin = origin_of(base_url)
+        self._secure = self.origin.startswith("https://")
+        # `__Host-` needs `Secure`, which browsers accept on http://127.0.0.1 in part only.
+        self._prefix = "__Host-infragate" if self._secure else "infragate"
+
+    @property
+    def session_cookie_name(self) -> str:
+        """The name of the session's cookie."""
+        return f"{self._prefix}-session"
+
+    async def person(self, cookies: Mapping[str, str]) -> Person | None:
+        """Returns who is signed in in this browser, if anybody.
+
+        Raises:
+            RedisUnavailable: nobody can tell.
+        """
+        cookie = cookies.get(self.session_cookie_name)
+        session = await self._store.load(cookie, now=self._now()) if cookie else None
+        return None if session is None or not cookie else Person(cookie=cookie, session=session)
+
+    async def begin(self, next_path: str) -> Departure:
+        """Begins a sign-in for looking, which ends on `next_path` if that is a page of ours.
+
+        Raises:
+            RedisUnavailable, ProviderUnavailable, ProviderMisfit: it cannot begin.
+        """
+        return await self._depart(nonce=_secret(), next_path=safe_path(next_path), approving=None)
+
+    async def begin_approval(
+        self, person: Person, plan_id: str, signed: SignedStatement
+    ) -> Departure:
+        """Begins the fresh login whose nonce commits to the applier's statement.
+
+        Raises:
+            RedisUnavailable, ProviderUnavailable, ProviderMisfit: it cannot begin.
+        """
+        approving = Approving(plan_id=plan_id, signed=signed, session=fingerprint(person.cookie))
+        return await self._depart(
+            nonce=signed.statement.nonce(), next_path=f"{HOME}/{plan_id}", approving=approving
+        )
+
+    async def arrive(
+        self, query: Mapping[str, str], cookies: Mapping[str, str]
+    ) -> Arrival | Refusal:
+        """Finishes a login: the state is this browser's, the response is the provider's.
+
+        Raises:
+            RedisUnavailable, ProviderUnavailable, ProviderMisfit: it cannot be finished.
+        """
+        state = query.get("state", "")
+        login = await self._take(state, cookies)
+        if isinstance(login, Refusal):
+            return login
+        problem = await self._response_refusal(query)
+        if problem is not None:
+            return problem
+        token = await self._provider.redeem(query["code"], verifier=login.verifier)
+        if isinstance(token, Refusal):
+            return token
+        return Arrival(login=login, token=token, spent=self._state_cookie(state, "", max_age=0))
+
+    async def sign_in(self, arrival: Arrival, cookies: Mapping[str, str]) -> Cookie | Refusal:
+        """Starts a session for whom the ID token names, under a cookie that nobody knew before.
+
+        Raises:
+            RedisUnavailable: the person is not signed in.
+        """
+        claims = await self._claims(arrival)
+        if isinstance(claims, Refusal):
+            return claims
+        now = self._now()
+        identity = Identity(iss=self._provider.config.issuer, sub=str(claims["sub"]))
+        session = Session(identity=identity, name=_display_name(claims), started_at=now)
+        fresh = _secret()
+        await self._store.start(fresh, session)
+        if before := cookies.get(self.session_cookie_name):
+            await self._store.end(before)
+        return Cookie(name=self.session_cookie_name, value=fresh, secure=self._secure)
+
+    async def sign_out(self, person: Person) -> Cookie:
+        """Ends the session; returns the cookie that makes the browser forget it.
+
+        Raises:
+            RedisUnavailable: the session may live on until it idles out.
+        """
+        await self._store.end(person.cookie)
+        return Cookie(name=self.session_cookie_name, value="", secure=self._secure, max_age=0)
+
+    async def _depart(
+        self, *, nonce: str, next_path: str, approving: Approving | None
+    ) -> Departure:
+        state, browser, verifier = _secret(), _secret(), _secret()
+        request = LoginRequest(
+            state=state,
+            nonce=nonce,
+            challenge=base64url(hashlib.sha256(verifier.encode()).digest()),
+            scope="openid profile" if approving is None else "openid",
+            fresh=approving is not None,
+        )
+        login = UnderWay(
+            browser=fingerprint(browser),
+            verifier=verifier,
+            nonce=nonce,
+            next_path=next_path,
+            approving=approving,
+        )
+        await self._store.remember(state, login)
+        url = await self._provider.begin(request)
+        return Departure(url=url, cookie=self._state_cookie(state, browser, max_age=UNDER_WAY_S))
+
+    async def _take(self, state: str, cookies: Mapping[str, str]) -> UnderWay | Refusal:
+        """Takes the login that `state` names, if this browser began it.
+
+        The cookie is looked for first: who has none cannot even spend somebody else's login.
+        """
+        browser = cookies.get(self._state_cookie(state, "").name, "")
+        if not browser or not 0 < len(state) <= MAX_STATE_LENGTH:
+            return _not_begun_here()
+        login = await self._store.take(state)
+        if login is None or not hmac.compare_digest(login.browser, fingerprint(browser)):
+            return _not_begun_here()
+        if login.approving and login.approving.session != fingerprint(
+            cookies.get(self.session_cookie_name, "")
+        ):
+            return Refusal(
+                code="login_session",
+                message="You signed out or in as somebody else while approving; start it again.",
+            )
+        return login
+
+    async def _response_refusal(self, query: Mapping[str, str]) -> Refusal | None:
+        """Why an authorization response is not to be used (RFC 9207; RFC 6749, 4.1.2)."""
+        metadata = await self._provider.metadata()
+        issuer = query.get("iss")
+        if issuer != self._provider.config.issuer and (issuer is not None or metadata.promises_iss):
+            return Refusal(
+                code="login_issuer",
+                message="The answer to the sign-in came from another identity provider.",
+            )
+        if "error" in query or not 0 < len(query.get("code", "")) <= MAX_CODE_LENGTH:
+            return Refusal(
+                code="login_declined",
+                message="The identity provider reports that the sign-in was not completed.",
+            )
+        return None
+
+    async def _claims(self, arrival: Arrival) -> Mapping[str, object] | Refusal:
+        kid = jose.key_id(arrival.token, algorithms=ALGORITHMS)
+        if isinstance(kid, Refusal):
+            return _not_believed()
+        keys = await asyncio.to_thread(self._keys.keys_for, kid)
+        verified = jose.verify(arrival.token, keys, algorithms=ALGORITHMS)
+        if isinstance(verified, Refusal):
+            return _not_believed()
+        config = self._provider.config
+        problem = sign_in_refusal(
+            verified.claims,
+            issuer=config.issuer,
+            client_id=config.client_id,
+            nonce=arrival.login.nonce,
+            now=self._now(),
+        )
+        return verified.claims if problem is None else problem
+
+    def _state_cookie(self, state: str, value: str, *, max_age: int | None = None) -> Cookie:
+        """A cookie for each login, so that two tabs can sign in at once."""
+        name = f"{self._prefix}-login-{fingerprint(state)[:16]}"
+        return Cookie(name=name, value=value, secure=self._secure, max_age=max_age)
+
+
+def sign_in_refusal(
+    claims: Mapping[str, object], *, issuer: str, client_id: str, nonce: str, now: int
+) -> Refusal | None:
+    """Returns why an ID token starts no session (OIDC Core, 3.1.3.7); None if it does.
+
+    Gentler than the applier's check: for looking, a login may be older than this visit.
+    """
+    audience = claims.get("aud")
+    ours = audience in (client_id, [client_id]) and claims.get("azp", client_id) == client_id
+    sent, subject = claims.get("nonce"), claims.get("sub")
+    answers = isinstance(sent, str) and hmac.compare_digest(sent.encode(), nonce.encode())
+    named = isinstance(subject, str) and 0 < len(subject) <= 255  # noqa: PLR2004 - OIDC Core, 2
+    if claims.get("iss") != issuer or not ours or not answers or not named:
+        return _not_believed()
+    return None if _is_current(claims, now=now) else _not_believed()
+
+
+def safe_path(path: str) -> str:
+    """Returns `path` if it is a page of ours, else the inbox: nobody is sent elsewhere."""
+    return path if _OUR_PATH.fullmatch(path) else HOME
+
+
+def _is_current(claims: Mapping[str, object], *, now: int) -> bool:
+    expires, issued = claims.get("exp"), claims.get("iat")
+    if not isinstance(expires, int) or not isinstance(issued, int):
+        return False
+    return now < expires + LEEWAY_S and now - MAX_TOKEN_AGE_S <= issued <= now + LEEWAY_S
+
+
+def _display_name(claims: Mapping[str, object]) -> str:
+    name = claims.get("name")
+    return name[:MAX_NAME_LENGTH] if isinstance(name, str) else ""
+
+
+def _secret() -> str:
+    """256 random bits, as cookies, states, nonces and PKCE verifiers need them."""
+    return secrets.token_urlsafe(32)
+
+
+def _not_begun_here() -> Refusal:
+    return Refusal(
+        code="login_state",
+        message="This sign-in was not begun in this browser, or it was used up or took too long.",
+    )
+
+
+def _not_believed() -> Refusal:
+    return Refusal(
+        code="login_not_believed", message="The identity provider's answer cannot be believed."
+    )

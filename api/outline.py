@@ -1,0 +1,70 @@
+"""JSON values as lines that people read easily: indented like YAML, without its traps. Pure.
+
+It is for eyes only and nothing parses it, but two different values never look the same: a string
+that could pass for something else is quoted, and a text of several lines is a block of its own.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from shared.manifests import JSON
+
+_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@:+-]*")
+_NOT_PLAIN: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_INDENT: Final = "  "
+
+
+def outline(value: JSON) -> Iterator[str]:
+    """Yields the lines of a value."""
+    match value:
+        case Mapping() if value:
+            for key, item in value.items():
+                yield from _entry(_word(key) + ":", item)
+        case str() if "\n" in value:
+            yield from _block(value)
+        case Sequence() if value and not isinstance(value, str):
+            for item in value:
+                yield from _item(item)
+        case _:
+            yield _scalar(value)
+
+
+def _entry(head: str, value: JSON) -> Iterator[str]:
+    lines = outline(value)
+    if _is_nested(value):
+        yield head
+        yield from (_INDENT + line for line in lines)
+        return
+    first = next(lines)
+    yield f"{head} {first}"
+    yield from (_INDENT + line for line in lines)
+
+
+def _item(value: JSON) -> Iterator[str]:
+    lines = outline(value)
+    yield f"- {next(lines)}"
+    yield from (_INDENT + line for line in lines)
+
+
+def _block(text: str) -> Iterator[str]:
+    """A text of several lines: `|` ends in a line feed, `|-` does not."""
+    yield "|" if text.endswith("\n") else "|-"
+    yield from (_INDENT + line for line in text.removesuffix("\n").split("\n"))
+
+
+def _is_nested(value: JSON) -> bool:
+    return isinstance(value, dict | list) and bool(value)
+
+
+def _scalar(value: JSON) -> str:
+    if isinstance(value, str):
+        return _word(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _word(text: str) -> str:
+    if _PLAIN.fullmatch(text) and not text.endswith(":") and text.lower() not in _NOT_PLAIN:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,324 @@
+"""What a person may do with plans: list them, look at one, approve, deny, take an approval back.
+
+Only sealed bytes are shown, after the seal was checked. Nothing is decided here: the applier says
+who may approve and whether a login proves it; this module carries its questions and answers.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pydantic import ValidationError
+
+from shared.approvals import SignedReceipt, SignedStatement, read_signed_receipt
+from shared.digests import words
+from shared.errors import NoWorker, Refusal
+from shared.manifests import JSON
+from shared.messages import (
+    Announcement,
+    Call,
+    ChallengeCall,
+    DenyCall,
+    Progress,
+    ProofCall,
+)
+from shared.outcomes import Outcome
+from shared.plans import MAX_REASON_LENGTH, Identity, Plan, State, state_at
+from shared.seals import (
+    encrypt_proof,
+    plan_seal_holds,
+    proof_key_from_text,
+    signing_key_from_text,
+)
+from shared.settings import GatewaySettings
+from shared.stores.plans import PlanView, StoredPlan
+
+LISTED: Final = 100
+"""Plans in the inbox; older ones are found by their address."""
+DECISION_TIMEOUT_S: Final = 15.0
+"""The applier checks a proof in milliseconds, and fetches the provider's keys at most once."""
+MAX_ID_TOKEN_BYTES: Final = 16 * 1024
+
+
+class Dispatcher(Protocol):
+    """Carries calls to the workers; `api.dispatch` does it."""
+
+    async def call(
+        self,
+        cluster: str,
+        call: Call,
+        *,
+        timeout_s: float,
+        subject: str,
+        on_progress: Callable[[Progress], Awaitable[None]] | None = None,
+    ) -> JSON | Refusal:
+        """Returns the body of a worker's answer, or its refusal; raises faults."""
+
+    async def workers(self) -> tuple[Announcement, ...]:
+        """Returns the live workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """The public keys of planners and appliers, base64url. Empty: learnt from the workers."""
+
+    seal_keys: tuple[str, ...] = ()
+    proof_key: str | None = None
+    learn: bool = False
+    """Development only: believe the keys that workers announce in Redis."""
+
+    @classmethod
+    def from_settings(cls, settings: GatewaySettings) -> "Pins":
+        """Returns what the gateway's settings pin."""
+        return cls(
+            seal_keys=settings.seal_public_keys,
+            proof_key=settings.proof_public_key,
+            learn=not settings.production,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """A plan whose seal holds, and what Redis records about it."""
+
+    plan: Plan
+    digest: str
+    state: State
+    simulated: bool
+    cluster_live: bool
+    """False when no worker serves the plan's cluster at the moment."""
+    receipt: SignedReceipt | None = None
+    outcome: Outcome | None = None
+    decided_by: Identity | None = None
+    decided_reason: str = ""
+    decided_at: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The digest in six words."""
+        return words(self.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unshown:
+    """A plan in the list whose seal does not hold or cannot be checked: nothing of it is shown."""
+
+    id: str
+    why: str
+
+
+class Review:
+    """The approvers' desk. `now` answers epoch seconds."""
+
+    def __init__(
+        self, *, plans: PlanView, dispatch: Dispatcher, pins: Pins, now: Callable[[], int]
+    ) -> None:
+        self._plans = plans
+        self._dispatch = dispatch
+        self._pins = pins
+        self._now = now
+
+    async def inbox(self) -> tuple[Reviewed | Unshown, ...]:
+        """Returns the newest plans, newest first.
+
+        Raises:
+            RedisUnavailable: they cannot be read.
+        """
+        stored = await self._plans.newest(LISTED)
+        workers = await self._dispatch.workers() if stored else ()
+        return tuple(self._listed(one, workers) for one in stored)
+
+    async def look(self, plan_id: str) -> Reviewed | Refusal:
+        """Returns one plan, or why it cannot be shown.
+
+        Raises:
+            RedisUnavailable: it cannot be read.
+            NoWorker: no planner lives from which the seal's key could be learnt.
+        """
+        stored = await self._plans.load(plan_id)
+        if stored is None:
+            return Refusal(
+                code="no_such_plan",
+                message="There is no such plan, or it ended more than a day ago.",
+            )
+        return self._checked(stored, await self._dispatch.workers())
+
+    async def challenge(
+        self, plan_id: str, *, digest: str, approver: Identity
+    ) -> SignedStatement | Refusal:
+        """Returns the applier's statement that `approver`'s next login is to commit to.
+
+        `digest` is that of the plan on the page where Approve was pressed.
+
+        Raises:
+            Fault: Redis, the worker or the dispatcher did not work.
+        """
+        shown = await self._as_shown(plan_id, digest)
+        if isinstance(shown, Refusal):
+            return shown
+        call = ChallengeCall(plan_id=plan_id, approver=approver)
+        answer = await self._call(shown.plan, call, approver)
+        if isinstance(answer, Refusal):
+            return answer
+        return _statement_about(shown, approver, answer)
+
+    async def prove(self, signed: SignedStatement, token: str) -> Refusal | None:
+        """Brings the applier the ID token of a fresh login; None when the plan is approved.
+
+        Raises:
+            Fault: Redis, the worker or the dispatcher did not work.
+        """
+        statement = signed.statement
+        shown = await self._as_shown(statement.plan_id, statement.plan_digest)
+        if isinstance(shown, Refusal):
+            return shown
+        if len(token) > MAX_ID_TOKEN_BYTES:
+            return Refusal(code="proof_size", message="The sign-in's proof is too long.")
+        sealed = encrypt_proof(
+            proof_key_from_text(await self._proof_key(shown.plan.cluster.name)),
+            token,
+            statement=statement.document(),
+        )
+        call = ProofCall(plan_id=statement.plan_id, signed=signed, sealed_token=sealed)
+        answer = await self._call(shown.plan, call, statement.approver)
+        return answer if isinstance(answer, Refusal) else None
+
+    async def deny(self, plan_id: str, *, reason: str, approver: Identity) -> Refusal | None:
+        """Denies a plan or takes its approval back; None when that is done.
+
+        Raises:
+            Fault: Redis, the worker or the dispatcher did not work.
+        """
+        if len(reason) > MAX_REASON_LENGTH:
+            return Refusal(
+                code="reason_too_long",
+                message=f"A reason has at most {MAX_REASON_LENGTH} characters.",
+            )
+        shown = await self.look(plan_id)
+        if isinstance(shown, Refusal):
+            return shown
+        call = DenyCall(plan_id=plan_id, approver=approver, reason=reason)
+        answer = await self._call(shown.plan, call, approver)
+        return answer if isinstance(answer, Refusal) else None
+
+    def _listed(self, stored: StoredPlan, workers: tuple[Announcement, ...]) -> Reviewed | Unshown:
+        try:
+            checked = self._checked(stored, workers)
+        except NoWorker as fault:
+            return Unshown(id=stored.id, why=str(fault))
+        if isinstance(checked, Refusal):
+            return Unshown(id=stored.id, why=checked.message)
+        return checked
+
+    async def _as_shown(self, plan_id: str, digest: str) -> Reviewed | Refusal:
+        """The plan, if it is still the one that the person saw."""
+        shown = await self.look(plan_id)
+        if isinstance(shown, Reviewed) and shown.digest != digest:
+            return Refusal(code="plan_changed", message="This is not the plan that you were shown.")
+        return shown
+
+    async def _call(self, plan: Plan, call: Call, approver: Identity) -> JSON | Refusal:
+        return await self._dispatch.call(
+            plan.cluster.name,
+            call,
+            timeout_s=DECISION_TIMEOUT_S,
+            subject=f"{approver.iss} {approver.sub}",
+        )
+
+    def _checked(self, stored: StoredPlan, workers: tuple[Announcement, ...]) -> Reviewed | Refusal:
+        plan = stored.plan()
+        if isinstance(plan, Refusal):
+            return _broken()
+        local = tuple(worker for worker in workers if worker.cluster == plan.cluster.name)
+        keys = tuple(signing_key_from_text(text) for text in self._seal_keys(local))
+        sealed = plan_seal_holds(keys, stored.sealed.digest, plan.expires_at, stored.sealed.seal)
+        if not sealed or plan.id != stored.id:
+            return _broken()
+        return _reviewed(stored, plan, local, now=self._now())
+
+    def _seal_keys(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
+        if self._pins.seal_keys or not self._pins.learn:
+            return self._pins.seal_keys
+        learnt = {worker.seal_key for worker in workers if worker.seal_key}
+        if not learnt:
+            raise NoWorker("No planner is running, so the plan's seal cannot be checked.")
+        return tuple(sorted(learnt))
+
+    async def _proof_key(self, cluster: str) -> str:
+        if self._pins.proof_key:
+            return self._pins.proof_key
+        workers = await self._dispatch.workers() if self._pins.learn else ()
+        learnt = [w.proof_key for w in workers if w.cluster == cluster and w.proof_key]
+        if not learnt:
+            raise NoWorker("No applier is running, so nothing can be approved.")
+        return learnt[0]
+
+
+def _statement_about(
+    shown: Reviewed, approver: Identity, answer: JSON
+) -> SignedStatement | Refusal:
+    """The answer as a statement about exactly this plan and person; another one is refused."""
+    try:
+        signed = SignedStatement.model_validate(answer)
+    except ValidationError:
+        return _wrong_statement()
+    statement = signed.statement
+    about = (statement.plan_id, statement.plan_digest, statement.approver, statement.cluster_id)
+    if about != (shown.plan.id, shown.digest, approver, shown.plan.cluster.id):
+        return _wrong_statement()
+    return signed
+
+
+def _reviewed(
+    stored: StoredPlan, plan: Plan, workers: tuple[Announcement, ...], *, now: int
+) -> Reviewed:
+    receipt = None if stored.receipt is None else read_signed_receipt(stored.receipt)
+    if isinstance(receipt, Refusal) or (
+        receipt and receipt.receipt.plan_digest != stored.sealed.digest
+    ):
+        receipt = None
+    return Reviewed(
+        plan=plan,
+        digest=stored.sealed.digest,
+        state=state_at(
+            stored.state,
+            now=now,
+            expires_at=plan.expires_at,
+            apply_before=receipt.receipt.apply_before if receipt else None,
+        ),
+        simulated=any(worker.simulated for worker in workers),
+        cluster_live=bool(workers),
+        receipt=receipt,
+        outcome=_outcome(stored.outcome),
+        decided_by=_identity(stored.decided_by),
+        decided_reason=stored.decided_reason or "",
+        decided_at=stored.decided_at,
+    )
+
+
+def _outcome(document: str | None) -> Outcome | None:
+    try:
+        return None if document is None else Outcome.model_validate_json(document)
+    except ValidationError:
+        return None
+
+
+def _identity(document: str | None) -> Identity | None:
+    try:
+        return None if document is None else Identity.model_validate_json(document)
+    except ValidationError:
+        return None
+
+
+def _broken() -> Refusal:
+    return Refusal(
+        code="seal_broken",
+        message="The stored plan does not carry the planner's seal, so nothing of it is shown.",
+    )
+
+
+def _wrong_statement() -> Refusal:
+    return Refusal(
+        code="statement_of_another_plan",
+        message="The answer to the approval was about another plan or person.",
+    )

@@ -113,7 +113,7 @@ class Desk:
             cluster,
             ReadCall.model_validate({"tool": tool, "arguments": given}),
             timeout_s=self._settings.read_timeout_s,
-            subject=caller.subject,
+            subject=_subject(caller),
         )
         return answer if isinstance(answer, Refusal) else _result(tool, answer)
 
@@ -133,7 +133,7 @@ class Desk:
         if isinstance(cluster, Refusal):
             return cluster
         answer = await self._dispatch.call(
-            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=caller.subject
+            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=_subject(caller)
         )
         return answer if isinstance(answer, Refusal) else await self._requested(caller, answer)
 
@@ -164,7 +164,7 @@ class Desk:
             plan.cluster.name,
             ApplyCall(plan_id=plan.id),
             timeout_s=self._settings.apply_timeout_s,
-            subject=caller.subject,
+            subject=_subject(caller),
             on_progress=pass_on,
         )
         return answer if isinstance(answer, Refusal) else self._applied(plan, answer)
@@ -236,6 +236,10 @@ class Desk:
             )
         except ValueError as error:
             raise Fault("A worker answered nonsense.") from error
+
+
+def _subject(caller: Caller) -> str:
+    return f"{caller.iss} {caller.sub}"
 
 
 def _result(tool: str, answer: JSON) -> Result:

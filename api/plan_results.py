@@ -202,7 +202,7 @@ def _redacted(item: PlannedObject) -> tuple[Change, ...]:
         Change(path=change.path, op=change.op, old=change.old, new=change.new)
         for change in item.changes
     )
-    return redacted(changes, Kind(item.kind))
+    return redacted(changes, Kind(item.kind), redact=_clean)
 
 
 def _change(item: PlannedObject, change: Change) -> dict[str, JSON]:

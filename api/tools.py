@@ -16,7 +16,7 @@ from mcp_types import (
 
 from api import answers, plan_results
 from api.arguments import checked
-from api.callers import Caller, current_caller
+from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
 from api.desk import Applied, Desk, Requested
 from shared.errors import Fault, Refusal
@@ -91,7 +91,9 @@ class Door:
     async def _answer(
         self, context: Context, tool: str, arguments: dict[str, Any]
     ) -> CallToolResult:
-        caller = current_caller()
+        caller = current()
+        if caller is None:  # the edge lets nobody in without a token
+            return answers.refused(Refusal(code="no_caller", message="Nobody is signed in."))
         if tool == "get_allowed_namespaces":
             return await self._namespaces()
         if tool == "apply_approved_plan":

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.approvals import SignedStatement
 from shared.manifests import JSON
-from shared.plans import MAX_REASON_LENGTH, Identity, Requester
+from shared.plans import MAX_REASON_LENGTH, Identity, Operation, Requester
 
 TASK = "infragate.call"
 """The one task; which verb it does is in its document, and the worker's role must fit."""
@@ -50,7 +50,7 @@ class PlanCall(_Message):
     """One of the five requests. Only the arguments of its operation are set."""
 
     verb: Literal["plan"] = "plan"
-    operation: Literal["apply", "delete", "scale", "restart", "set-image"]
+    operation: Operation
     namespace: str
     manifest: str | None = None
     name: str | None = None

@@ -31,9 +31,9 @@ def request_refusal(call: PlanCall, allowed: Iterable[str]) -> Refusal | None:
     refusal = name_refusal(call.name or "")
     if refusal is not None:
         return refusal
-    if call.operation == Operation.SCALE:
+    if call.operation is Operation.SCALE:
         return _replicas_refusal(call.replicas)
-    if call.operation == Operation.SET_IMAGE:
+    if call.operation is Operation.SET_IMAGE:
         return _image_refusal(call)
     return None
 

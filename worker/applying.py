@@ -3,7 +3,7 @@
 The steps, in this order; docs/security.md and the tests name them by the same numbers:
 
  (1) open     the bytes are under a planner's seal, for this cluster, and the plan is approved
- (2) receipt  an applier's signature says that a proof for exactly this digest was verified, recently
+ (2) receipt  an applier signed that a proof for exactly this digest was verified, recently
  (3) rules    guardrails, namespace and approver policy of today still allow it
  (4) drift    every live object is the one that was planned on: same uid, same normal form
  (5) preview  a second dry-run gives what was approved

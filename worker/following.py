@@ -7,8 +7,10 @@ from shared.errors import Fault, Refusal
 from shared.manifests import JSON, Kind
 from shared.outcomes import Outcome, Rollout, Verdict, Written
 from shared.plans import Action, Note, Plan, State
+from shared.questions import DeploymentQuestion
+from shared.results import FindingRow
 from worker.context import Context
-from worker.reading import deployment_findings
+from worker.reading import deployment_diagnostics
 from worker.rollouts import Report, watch
 
 
@@ -59,8 +61,14 @@ def _findings(rollouts: tuple[Rollout, ...], plan: Plan, context: Context) -> tu
         if rollout.verdict is Verdict.COMPLETE:
             continue
         try:
-            found = deployment_findings(context.cluster, plan.namespace, rollout.deployment)
+            question = DeploymentQuestion(namespace=plan.namespace, name=rollout.deployment)
+            found = deployment_diagnostics(context.cluster, question)
         except Fault:
             continue
-        notes += [Note(code=f.code, message=f.message, severity=f.severity) for f in found]
+        if not isinstance(found, Refusal):
+            notes += [_note(row) for row in found.findings]
     return tuple(notes)
+
+
+def _note(row: FindingRow) -> Note:
+    return Note.model_validate({"code": row.code, "message": row.message, "severity": row.severity})

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from shared.diffs import Change, diff
 from shared.digests import base64url, object_digest
 from shared.errors import BadConfiguration, ClusterFault, Refusal, Unauthorized
+from shared.guardrails import Effect
 from shared.manifests import JSON, Manifest, Object, mappings_at, normalized, text_at
 from shared.messages import PlanCall
 from shared.plans import (
@@ -60,6 +61,12 @@ class Previewed:
         return Action.NO_OP if self.changes == () else Action.UPDATE
 
     @property
+    def effect(self) -> Effect:
+        """This object's part in the plan as the rules see it."""
+        name = self.wanted.ref.name
+        return Effect(kind=self.wanted.kind, name=name, live=self.live, result=self.result)
+
+    @property
     def changes(self) -> tuple[Change, ...]:
         """What differs between live and result, in normal form."""
         return diff(None if self.live is None else normalized(self.live), self.result)
@@ -75,7 +82,7 @@ def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
     if isinstance(plan, Refusal):
         context.audit.record(
             "plan.refused",
-            operation=call.operation,
+            operation=call.operation.value,
             namespace=call.namespace[:63],
             code=plan.code,
             iss=call.requester.iss,
@@ -173,15 +180,15 @@ def _previewed(wanted: Wanted, call: PlanCall, context: Context) -> Previewed | 
 def _intent(
     wanted: Wanted, call: PlanCall, live: Object | None, context: Context
 ) -> Intent | Refusal:
-    if call.operation == Operation.DELETE:
+    if call.operation is Operation.DELETE:
         return intents.of_delete(wanted, live)
     if isinstance(wanted.manifest, Manifest):
         return intents.of_manifest(wanted.manifest, live)
     if live is None:
         return intents.missing(wanted.ref)
-    if call.operation == Operation.SCALE:
+    if call.operation is Operation.SCALE:
         return intents.of_scale(call.replicas or 0)
-    if call.operation == Operation.RESTART:
+    if call.operation is Operation.RESTART:
         at = datetime.fromtimestamp(int(context.clock()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return intents.of_restart(live, at=at)
     return intents.of_image(live, container=call.container or "", image=call.image or "")
@@ -191,13 +198,14 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
     identity = context.cluster.identity
     now = int(context.clock())
     objects = tuple(_object(preview) for preview in previews)
-    review = guarding.review(call, previews, context)
+    effects = tuple(item.effect for item in previews if item.action is not Action.NO_OP)
+    review = guarding.review(call, effects, context)
     return Plan(
         id=secrets.token_urlsafe(16),
         salt=base64url(secrets.token_bytes(16)),
         cluster=ClusterRef(name=identity.name, id=identity.uid, ca_sha256=identity.ca_sha256),
         namespace=call.namespace,
-        operation=Operation(call.operation),
+        operation=call.operation,
         summary=summaries.of(call, _actions(previews), previews[0].live),
         objects=objects,
         findings=review.findings,

@@ -14,12 +14,12 @@ def of(call: PlanCall, objects: Sequence[tuple[Action, str, str]], live: Object 
 
     `objects` are (action, kind, name); `live` is the one object of scale, restart and set-image.
     """
-    if call.operation == Operation.SCALE:
+    if call.operation is Operation.SCALE:
         before = mapping_at(live or {}, "spec").get("replicas")
         return f"{call.name}: replicas {before} → {call.replicas}"
-    if call.operation == Operation.RESTART:
+    if call.operation is Operation.RESTART:
         return f"{call.name}: restart all Pods"
-    if call.operation == Operation.SET_IMAGE:
+    if call.operation is Operation.SET_IMAGE:
         return f"{call.name}/{call.container}: image {_image(call, live)} → {call.image}"
     return "; ".join(_group(action, objects) for action in Action if _of(action, objects))
 

@@ -1,0 +1,145 @@
+"""The guardrails where planner and applier ask them: the same rules, twice, on the same values.
+
+The rules themselves are pure and live in `shared.guardrails`; what they need to know of the cluster
+is gathered by `worker.surroundings`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared import guardrails
+from shared.errors import Refusal
+from shared.guardrails import Effect, Policy, Violation
+from shared.manifests import Kind, Manifest, Object, ObjectRef
+from shared.messages import PlanCall
+from shared.plans import Action, Note, Operation, Plan, PlannedObject, RiskNote
+from worker import surroundings
+from worker.context import Context
+from worker.intents import Wanted
+
+MAX_SHOWN: Final = 10
+"""Violations named in one refusal; an agent mends these first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What the approver is told beside the diff."""
+
+    findings: tuple[Note, ...]
+    risk: RiskNote
+
+
+def request_refusal(
+    wanted: Wanted, call: PlanCall, live: Object | None, context: Context
+) -> Refusal | None:
+    """Returns what the rules say of one object as it was asked for."""
+    policy = _policy(call.namespace, context)
+    if call.operation is Operation.DELETE:
+        return _refusal(wanted, guardrails.check_delete(wanted.ref, live))
+    if wanted.manifest is not None:
+        return _refusal(wanted, guardrails.check_write(wanted.manifest, live, policy))
+    if call.operation is Operation.SCALE:
+        return _refusal(wanted, guardrails.check_scale(call.replicas or 0, policy))
+    if call.operation is Operation.SET_IMAGE:
+        return _refusal(wanted, guardrails.check_image(call.image or "", policy))
+    return None
+
+
+def result_refusal(
+    wanted: Wanted,
+    call: PlanCall,
+    live: Object | None,
+    result: Object | None,
+    context: Context,
+) -> Refusal | None:
+    """Returns what the rules say of one object as the API server would make it."""
+    if result is None or call.operation in {Operation.SCALE, Operation.RESTART}:
+        return None
+    policy = _policy(call.namespace, context)
+    return _refusal(wanted, guardrails.check_predicted(wanted.kind, result, live, policy))
+
+
+def plan_refusal(plan: Plan, live: tuple[Object | None, ...], context: Context) -> Refusal | None:
+    """Returns what today's rules say of a plan that was made earlier, perhaps by another policy."""
+    if plan.namespace not in context.namespaces:
+        return Refusal(
+            code="namespace_not_allowed",
+            message=f"Namespace '{plan.namespace}' is no longer allowed.",
+        )
+    policy = _policy(plan.namespace, context)
+    for planned, current in zip(plan.objects, live, strict=True):
+        wanted = Wanted(
+            ref=ObjectRef.of(Kind(planned.kind), plan.namespace, planned.name),
+            kind=Kind(planned.kind),
+        )
+        refusal = _refusal(wanted, _planned_violations(planned, wanted, current, policy))
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def review(call: PlanCall, effects: tuple[Effect, ...], context: Context) -> Review:
+    """Returns findings and risk of a plan's effects; what cannot be looked up is left out."""
+    facts = surroundings.of(call, effects, context.cluster)
+    risk = guardrails.assess(call.operation, effects, facts)
+    findings = tuple(
+        Note(code=found.code, severity=found.severity, message=found.message)
+        for effect in effects
+        if effect.result is not None
+        for found in guardrails.find_in_plan(effect.kind, effect.result)
+    )
+    reasons = tuple(
+        Note(code=reason.code, message=reason.message, severity=_SEVERITY[reason.level])
+        for reason in risk.reasons
+    )
+    return Review(findings=findings, risk=RiskNote(level=risk.level, reasons=reasons))
+
+
+_SEVERITY: Final = {"low": "info", "medium": "warning", "high": "critical"}
+
+
+def _planned_violations(
+    planned: PlannedObject, wanted: Wanted, live: Object | None, policy: Policy
+) -> tuple[Violation, ...]:
+    body = planned.intent.body
+    if planned.action is Action.DELETE:
+        return guardrails.check_delete(wanted.ref, live)
+    if planned.intent.verb in {"create", "apply"} and isinstance(body, dict):
+        manifest = Manifest(document=1, kind=wanted.kind, ref=wanted.ref, body=body)
+        return guardrails.check_write(manifest, live, policy)
+    return tuple(
+        violation
+        for operation in (body if isinstance(body, list) else [])
+        if isinstance(operation, dict)
+        for violation in _patched_violations(operation, policy)
+    )
+
+
+def _patched_violations(operation: Object, policy: Policy) -> tuple[Violation, ...]:
+    path, value = str(operation.get("path")), operation.get("value")
+    if path == "/spec/replicas" and isinstance(value, int):
+        return guardrails.check_scale(value, policy)
+    if path.endswith("/image") and isinstance(value, str):
+        return guardrails.check_image(value, policy)
+    return ()
+
+
+def _refusal(wanted: Wanted, violations: tuple[Violation, ...]) -> Refusal | None:
+    if not violations:
+        return None
+    where = f"{wanted.ref.kind} '{wanted.ref.name}'"
+    details = {"object": f"{wanted.ref.kind}/{wanted.ref.name}"}
+    if wanted.manifest is not None:
+        where = f"Document {wanted.manifest.document} ({where})"
+        details["document"] = str(wanted.manifest.document)
+    lines = "\n".join(f"- {violation}" for violation in violations[:MAX_SHOWN])
+    more = len(violations) - MAX_SHOWN
+    rest = f"\n… and {more} more." if more > 0 else ""
+    details |= {"rule": violations[0].rule_id, "path": violations[0].path}
+    return Refusal(
+        code="guardrail", message=f"{where} is not allowed:\n{lines}{rest}", details=details
+    )
+
+
+def _policy(namespace: str, context: Context) -> Policy:
+    return context.policy.guardrails.for_namespace(namespace)

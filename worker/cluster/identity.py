@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Final
 
-from shared.errors import Forbidden
+from shared.errors import Forbidden, NotFound
 from worker.cluster.access import Access
 from worker.cluster.connection import Connection
 from worker.cluster.paths import url_of
@@ -16,10 +16,16 @@ STRICT_SINCE: Final = (1, 25)
 ENDPOINT_SLICES_SINCE: Final = (1, 21)
 """discovery.k8s.io/v1."""
 
+SIMULATED: Final = "simulated"
+"""In the version of a sandbox."""
+
+LONGEST_VERSION: Final = 64
+
 
 def discovered(http: Connection, access: Access, name: str) -> ClusterIdentity:
     """The identity. Raises ClusterFault when the server cannot be asked."""
-    release = _version(decoded(http.read("/version").body, JSONObject))
+    answer = decoded(http.read("/version").body, JSONObject)
+    release = _version(answer)
     uid = _uid_of_kube_system(http)
     return ClusterIdentity(
         name=name,
@@ -29,14 +35,16 @@ def discovered(http: Connection, access: Access, name: str) -> ClusterIdentity:
         version=release,
         server_strict=release >= STRICT_SINCE,
         has_endpoint_slices=release >= ENDPOINT_SLICES_SINCE,
+        git_version=_text(answer.get("gitVersion"))[:LONGEST_VERSION],
+        simulated=any(SIMULATED in _text(answer.get(key)) for key in ("gitVersion", "platform")),
     )
 
 
 def _uid_of_kube_system(http: Connection) -> str:
-    """The uid that names a cluster for its whole life; empty when RBAC hides the namespace."""
+    """The uid that names a cluster for its whole life; empty when hidden or absent."""
     try:
         answer = http.read(url_of("Namespace", "", "kube-system"))
-    except Forbidden:
+    except (Forbidden, NotFound):
         return ""
     return str(decoded(answer.body, JSONObject).get("metadata", {}).get("uid", ""))
 
@@ -44,6 +52,10 @@ def _uid_of_kube_system(http: Connection) -> str:
 def _stand_in(access: Access) -> str:
     text = f"infragate/cluster/v1\0{access.ca_sha256}\0{access.server}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _version(answer: JSONObject) -> tuple[int, int]:

@@ -23,6 +23,7 @@ class ClusterIdentity:
 
     `uid` is that of namespace kube-system, or, when RBAC hides it, a hash of certificate authority
     and server; `uid_source` says which. `server_strict`: the server validates fields (>= 1.25).
+    `simulated`: it says of itself that it is the sandbox.
     """
 
     name: str
@@ -32,6 +33,8 @@ class ClusterIdentity:
     version: tuple[int, int]
     server_strict: bool
     has_endpoint_slices: bool
+    git_version: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,6 @@ def check_pod_security(template: PodTemplate, level: PodSecurityLevel) -> Iterat
 
     A value of an unexpected type counts as the forbidden one.
     """
-    restricted = level is PodSecurityLevel.RESTRICTED
     yield from _host_namespaces(template)
     yield from _host_path(template)
     yield from _sysctls(template)
@@ -85,7 +84,7 @@ def check_pod_security(template: PodTemplate, level: PodSecurityLevel) -> Iterat
     yield from _security_context(template, mapping_at(template.spec, "securityContext"))
     for container in template.containers():
         yield from _container(container, user_namespace=template.spec.get("hostUsers") is False)
-    if restricted:
+    if level is not PodSecurityLevel.BASELINE:  # anything unexpected is the stricter one
         yield from _restricted(template)
 
 

@@ -1,0 +1,356 @@
+"""Who makes the applier say yes: a fresh login for exactly this plan, and nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from shared.approvals import ApproverRule, read_signed_receipt
+from shared.errors import AuditUnavailable, Refusal
+from shared.messages import CancelCall, ChallengeCall, DenyCall
+from shared.plans import Identity, State
+from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, sign, signature_holds
+from tests.worker.worlds import ADA, CLIENT, ISSUER, NOW, RULE, World, a_plan, make_world
+from worker import approving
+
+EVE = Identity(iss=ISSUER, sub="eve")
+
+
+@pytest.fixture
+def world(redis_url: str, tmp_path: Path) -> Iterator[World]:
+    made = make_world(redis_url, tmp_path)
+    yield made
+    made.redis.close()
+
+
+def code(answer: object) -> str:
+    return answer.code if isinstance(answer, Refusal) else "accepted"
+
+
+@pytest.mark.promise("proof-binds-plan")
+def test_a_fresh_login_for_this_plan_approves_it_and_leaves_a_signed_receipt(world: World) -> None:
+    stored = world.store()
+
+    answer = world.prove(world.challenge())
+
+    after = world.load()
+    assert answer == {"state": "approved"}
+    assert after.state is State.APPROVED
+    signed = read_signed_receipt(after.receipt or "")
+    assert not isinstance(signed, Refusal)
+    assert signed.receipt.plan_digest == stored.sealed.digest
+    assert signed.receipt.approver == ADA
+    assert signature_holds(
+        world.context.keys.receipt_public,
+        RECEIPT_DOMAIN,
+        signed.receipt.document(),
+        signed.signature,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"nonce": "something-else"}, "proof_nonce"),
+        ({"nonce": None}, "proof_nonce"),
+        ({"auth_time": NOW - 3600}, "proof_not_fresh"),
+        ({"auth_time": NOW - 6}, "proof_not_fresh"),
+        ({"auth_time": None}, "proof_times"),
+        ({"auth_time": str(NOW)}, "proof_times"),
+        ({"auth_time": True}, "proof_times"),
+        ({"auth_time": NOW + 600}, "proof_from_the_future"),
+        ({"iat": NOW + 600, "exp": NOW + 900}, "proof_from_the_future"),
+        ({"iat": NOW - 900}, "proof_too_old"),
+        ({"exp": NOW - 31}, "proof_expired"),
+        ({"exp": None}, "proof_times"),
+        ({"iss": "https://other.example"}, "proof_issuer"),
+        ({"aud": "another-client"}, "proof_audience"),
+        ({"aud": [CLIENT, "another-client"]}, "proof_audience"),
+        ({"aud": []}, "proof_audience"),
+        ({"azp": "another-client"}, "proof_authorized_party"),
+        ({"scope": "mcp:tools"}, "proof_not_an_id_token"),
+        ({"client_id": "codex"}, "proof_not_an_id_token"),
+        ({"sub": "eve"}, "proof_of_somebody_else"),
+        ({"sub": None}, "proof_of_somebody_else"),
+    ],
+)
+@pytest.mark.promise("proof-checks")
+def test_a_login_that_is_not_exactly_the_one_asked_for_approves_nothing(
+    world: World, changed: dict[str, object], expected: str
+) -> None:
+    world.store()
+    signed = world.challenge()
+    token = world.provider.id_token(**world.claims(signed, **changed))
+
+    answer = world.prove(signed, token)
+
+    assert code(answer) == expected
+    assert world.load().state is State.PENDING
+    assert world.load().receipt is None
+    assert world.audit_events()[-1]["event"] == "proof.refused"
+    assert world.audit_events()[-1]["code"] == expected
+
+
+def test_a_token_that_the_provider_did_not_sign_approves_nothing(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    world.provider.key = generate_private_key(public_exponent=65537, key_size=2048)
+
+    answer = world.prove(signed)
+
+    assert code(answer) == "token_signature"
+    assert world.load().state is State.PENDING
+
+
+def test_a_token_with_an_unknown_key_name_approves_nothing(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    world.provider.kid = "../../etc/passwd"
+
+    assert code(world.prove(signed)) == "token_unknown_key"
+
+
+@pytest.mark.promise("one-login-one-plan")
+def test_one_login_cannot_approve_two_plans(world: World) -> None:
+    world.store()
+    world.store(a_plan(id="plan-2"))
+    first, second = world.challenge(), world.challenge(plan_id="plan-2")
+    world.prove(first)
+
+    answer = world.prove(second, plan_id="plan-2")
+
+    assert code(answer) == "proof_replayed"
+    assert world.load("plan-2").state is State.PENDING
+
+
+def test_the_same_proof_sent_twice_approves_once(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    token = world.provider.id_token(**world.claims(signed))
+    world.prove(signed, token)
+
+    assert code(world.prove(signed, token)) == "plan_approved"
+
+
+@pytest.mark.promise("statement-is-ours")
+def test_a_statement_that_the_applier_did_not_sign_approves_nothing(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    forged = signed.model_copy(
+        update={
+            "signature": sign(
+                Ed25519PrivateKey.generate(), STATEMENT_DOMAIN, signed.statement.document()
+            )
+        }
+    )
+
+    assert code(world.prove(forged)) == "statement_forged"
+
+
+def test_a_statement_about_one_plan_does_not_approve_another(world: World) -> None:
+    world.store()
+    world.store(a_plan(id="plan-2", summary="delete everything"))
+    signed = world.challenge()
+
+    answer = world.prove(signed, plan_id="plan-2")
+
+    assert code(answer) == "statement_of_another_plan"
+    assert world.load("plan-2").state is State.PENDING
+
+
+def test_a_challenge_is_not_answered_after_five_minutes(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    world.clock.now += 300
+
+    assert code(world.prove(signed)) == "challenge_expired"
+
+
+@pytest.mark.promise("seal-checked")
+def test_a_plan_that_was_changed_in_redis_is_not_approved(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    evil = a_plan(summary="web: replicas 2 → 3")
+    world.redis.hset("wk:plan:plan-1", "document", evil.document())
+
+    assert code(world.prove(signed)) == "plan_seal_broken"
+
+
+@pytest.mark.promise("seal-checked")
+def test_no_challenge_is_given_for_a_plan_that_somebody_else_sealed(world: World) -> None:
+    stored = world.store()
+    seal = sign(Ed25519PrivateKey.generate(), b"infragate/seal/v1\0", b"x")
+    world.redis.hset("wk:plan:plan-1", "seal", seal)
+
+    answer = approving.challenge(ChallengeCall(plan_id=stored.id, approver=ADA), world.context)
+
+    assert code(answer) == "plan_seal_broken"
+
+
+def test_a_plan_of_another_cluster_is_not_approved(world: World) -> None:
+    other = a_plan().cluster.model_copy(update={"id": "cluster-2"})
+    world.store(a_plan(cluster=other))
+
+    answer = approving.challenge(ChallengeCall(plan_id="plan-1", approver=ADA), world.context)
+
+    assert code(answer) == "plan_of_another_cluster"
+
+
+def test_an_expired_plan_is_not_approved(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    world.clock.now = NOW + 3600
+
+    assert code(world.prove(signed)) in {"plan_expired", "challenge_expired"}
+    assert world.load().state is State.PENDING
+
+
+@pytest.mark.promise("empty-policy-approves-nothing")
+def test_an_empty_policy_approves_nothing(world: World) -> None:
+    world.store()
+    world.with_rules()
+
+    answer = approving.challenge(ChallengeCall(plan_id="plan-1", approver=ADA), world.context)
+
+    assert code(answer) == "not_an_approver"
+
+
+@pytest.mark.promise("approver-policy")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RULE.model_copy(update={"namespaces": ("other",)}),
+        RULE.model_copy(update={"operations": ("delete",)}),
+        RULE.model_copy(update={"subjects": (EVE,)}),
+        RULE.model_copy(update={"subjects": (Identity(iss="https://x", sub="ada"),)}),
+    ],
+)
+def test_somebody_whom_the_policy_does_not_name_for_this_plan_cannot_approve(
+    world: World, rule: ApproverRule
+) -> None:
+    world.store()
+    signed = world.challenge()
+    world.with_rules(rule)
+
+    assert code(world.prove(signed)) == "not_an_approver"
+
+
+@pytest.mark.promise("four-eyes")
+@pytest.mark.parametrize(("allowed", "expected"), [(False, "four_eyes"), (True, "accepted")])
+def test_the_requester_approves_only_where_the_policy_says_so(
+    world: World, allowed: bool, expected: str
+) -> None:
+    requester = a_plan().requester.model_copy(update={"sub": ADA.sub})
+    world.store(a_plan(requester=requester))
+    world.with_rules(RULE)
+    lenient = RULE.model_copy(update={"requester_may_approve": True})
+    world.with_rules(lenient)
+    signed = world.challenge()
+    world.with_rules(lenient if allowed else RULE)
+
+    assert code(world.prove(signed)) == expected
+
+
+def test_a_token_encrypted_beside_another_statement_cannot_be_opened(world: World) -> None:
+    world.store()
+    first, second = world.challenge(), world.challenge()
+    token = world.provider.id_token(**world.claims(first))
+    world.prove(second.model_copy(update={"statement": first.statement}), token)
+
+    assert world.load().state is State.PENDING
+
+
+@pytest.mark.promise("audit-first")
+def test_nothing_is_approved_when_the_audit_log_cannot_be_written(
+    world: World, tmp_path: Path
+) -> None:
+    world.store()
+    signed = world.challenge()
+    blocked = tmp_path / "audit" / "audit.jsonl"
+    blocked.unlink()
+    blocked.mkdir()
+
+    with pytest.raises(AuditUnavailable):
+        world.prove(signed)
+
+    assert world.load().state is State.PENDING
+
+
+def test_an_approver_denies_a_plan_with_a_reason(world: World) -> None:
+    world.store()
+
+    answer = approving.deny(
+        DenyCall(plan_id="plan-1", approver=ADA, reason="not on a Friday"), world.context
+    )
+
+    assert answer == {"state": "denied"}
+    assert world.load().decided_reason == "not on a Friday"
+
+
+def test_somebody_else_cannot_deny(world: World) -> None:
+    world.store()
+
+    answer = approving.deny(DenyCall(plan_id="plan-1", approver=EVE), world.context)
+
+    assert code(answer) == "not_an_approver"
+    assert world.load().state is State.PENDING
+
+
+@pytest.mark.promise("revoked-stays-revoked")
+def test_revoking_an_approval_takes_the_claim_in_the_cluster(world: World) -> None:
+    world.store()
+    world.prove(world.challenge())
+
+    answer = approving.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
+
+    assert answer == {"state": "revoked"}
+    (lease,) = world.cluster.leases.values()
+    assert lease["metadata"]["annotations"]["infragate.dev/claim-purpose"] == "revoke"
+
+
+def test_an_approval_cannot_be_revoked_once_somebody_claimed_the_apply(world: World) -> None:
+    stored = world.store()
+    world.prove(world.challenge())
+    name = "ig-" + stored.sealed.digest.removeprefix("sha256:")[:40]
+    world.cluster.create_lease(name, holder="applier", annotations={})
+
+    answer = approving.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
+
+    assert code(answer) == "already_applying"
+
+
+def test_only_the_requester_cancels_and_others_learn_nothing(world: World) -> None:
+    plan = a_plan()
+    world.store(plan)
+    rob = Identity(iss=plan.requester.iss, sub=plan.requester.sub)
+
+    refused = approving.cancel(CancelCall(plan_id="plan-1", requester=EVE), world.context)
+    answer = approving.cancel(CancelCall(plan_id="plan-1", requester=rob), world.context)
+
+    assert code(refused) == "no_such_plan"
+    assert answer == {"state": "cancelled"}
+
+
+def test_a_worker_without_the_receipt_key_gives_no_challenge(world: World) -> None:
+    world.store()
+    keys = replace(world.context.keys, receipt=None)
+    context = replace(world.context, keys=keys)
+
+    with pytest.raises(Exception, match="not an applier"):
+        approving.challenge(ChallengeCall(plan_id="plan-1", approver=ADA), context)
+
+
+@pytest.mark.promise("no-tokens-anywhere")
+def test_neither_redis_nor_the_audit_log_ever_holds_the_token(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    token = world.provider.id_token(**world.claims(signed))
+    world.prove(signed, token)
+
+    signature = token.split(".")[2].encode()
+    values = [world.redis.dump(key) for key in world.redis.keys("*")]
+    assert all(signature not in (value or b"") for value in values)
+    assert signature not in world.context.audit.path.read_bytes()

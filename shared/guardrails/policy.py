@@ -83,10 +83,10 @@ def read_policies(value: JSON) -> Policies | Refusal:
         return Policies()
     if not isinstance(value, dict) or not set(value) <= {"default", "namespaces"}:
         return _refusal("guardrails", "must be a mapping with `default` and `namespaces` only")
-    default = _read_policy(value.get("default") or {}, "guardrails.default")
+    default = _read_policy(value.get("default", {}), "guardrails.default")
     if isinstance(default, Refusal):
         return default
-    by_name = value.get("namespaces") or {}
+    by_name = value.get("namespaces", {})
     if not isinstance(by_name, dict):
         return _refusal("guardrails.namespaces", "must be a mapping of namespaces")
     policies: dict[str, Policy] = {}

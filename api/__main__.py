@@ -1,0 +1,37 @@
+"""Starts the gateway: `python -m api`."""
+
+import sys
+
+import uvicorn
+
+from api.app import make_app
+from shared.errors import BadConfiguration
+from shared.logs import configure
+from shared.settings import read_gateway_settings
+
+DRAIN_S = 4
+"""Calls in flight get this long to finish after SIGTERM; orchestrators allow 10 s and more."""
+
+
+def main() -> None:
+    """Serves until SIGTERM; exits with 2 when the configuration cannot be used."""
+    try:
+        settings = read_gateway_settings()
+        configure("gateway", settings.log_format)
+        app = make_app(settings)
+    except BadConfiguration as error:
+        print(error, file=sys.stderr)  # noqa: T201 - there may be no log yet
+        raise SystemExit(2) from None
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

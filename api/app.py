@@ -1,0 +1,182 @@
+"""Puts the real things together: the only place of the gateway that makes them."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from redis.asyncio import Redis
+from starlette.types import ASGIApp
+
+from api.client_key import read_client_key
+from api.desk import Desk
+from api.dispatch import Dispatch
+from api.edge import AllowedHosts, at_edge
+from api.headers import PageHeaders, origin_of
+from api.health import make_health
+from api.login import Login
+from api.oauth import ProtectedResource, Verifier
+from api.pages import make_pages
+from api.provider import Provider, ProviderConfig, make_client
+from api.review import Pins, Review
+from api.tools import make_server
+from shared.keysets import RemoteKeys
+from shared.logs import Log
+from shared.settings import GatewaySettings, is_loopback
+from shared.stores.connection import connect_async
+from shared.stores.logins import LoginStore
+from shared.stores.plans import PlanView
+
+log = Log("gateway")
+
+
+def make_app(settings: GatewaySettings) -> ASGIApp:
+    """Returns the whole gateway: MCP, metadata, health, and the approval pages if they have a key."""
+    redis = connect_async(settings.redis_url, timeout_s=settings.redis_timeout_s)
+    dispatch = Dispatch(
+        redis, secrets.token_hex(8), clock=time.time, max_in_flight=settings.max_in_flight
+    )
+    desk = Desk(dispatch, PlanView(redis), settings, time.time)
+    sessions = StreamableHTTPSessionManager(
+        make_server(desk, release()), max_request_body_size=settings.body_limit_bytes
+    )
+    keys = _provider_keys(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.aclose)
+            await dispatch.start()
+            stack.push_async_callback(dispatch.stop)
+            await stack.enter_async_context(sessions.run())
+            yield
+
+    web = FastAPI(
+        title="InfraGate", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    web.include_router(make_health(dispatch, time.time))
+    other = _with_pages(web, settings, redis, dispatch, keys)
+    _say_what_is_not_covered(settings)
+    return at_edge(
+        mcp=sessions.handle_request,
+        other=other,
+        verifier=_verifier(settings, keys),
+        resource=ProtectedResource(
+            resource=settings.oauth_resource,
+            issuer=settings.oauth_authority,
+            full_scope=settings.oauth_scope,
+        ),
+        allowed_hosts=_hosts(settings),
+        allowed_origins=_origins(settings),
+        max_body_bytes=settings.body_limit_bytes,
+    )
+
+
+def release() -> str:
+    """Returns the version; images hold the folders without the distribution's metadata."""
+    try:
+        return version("infragate")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+def _with_pages(
+    web: FastAPI,
+    settings: GatewaySettings,
+    redis: Redis,
+    dispatch: Dispatch,
+    keys: RemoteKeys,
+) -> ASGIApp:
+    if settings.approval_client_key_file is None:
+        log.warning("pages.off", reason="INFRA_GATE_APPROVAL_CLIENT_KEY_FILE is not set")
+        return web
+    config = ProviderConfig.from_settings(settings)
+    provider = Provider(
+        config,
+        key=read_client_key(settings.approval_client_key_file),
+        client=make_client(config),
+        now=_now,
+    )
+    login = Login(
+        store=LoginStore(redis),
+        provider=provider,
+        keys=keys,
+        base_url=settings.approval_base_url,
+        now=_now,
+    )
+    review = Review(
+        plans=PlanView(redis), dispatch=dispatch, pins=Pins.from_settings(settings), now=_now
+    )
+    web.include_router(
+        make_pages(review=review, login=login, provider=provider, settings=settings, now=_now)
+    )
+    guarded = PageHeaders(web, form_targets=provider.form_targets, production=settings.production)
+    return _OwnHost(guarded, web, _hosts(settings))
+
+
+class _OwnHost:
+    """Asks pages for our own Host (DNS rebinding); health checks may come by any name."""
+
+    def __init__(self, pages: ASGIApp, health: ASGIApp, hosts: tuple[str, ...]) -> None:
+        self._pages = AllowedHosts(pages, hosts)
+        self._health = health
+
+    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]  # ASGI
+        free = scope["type"] != "http" or scope["path"] in {"/healthz", "/readyz"}
+        await (self._health if free else self._pages)(scope, receive, send)
+
+
+def _provider_keys(settings: GatewaySettings) -> RemoteKeys:
+    lenient = not settings.production and is_loopback(settings.oauth_authority)
+    return RemoteKeys(
+        issuer=settings.oauth_authority,
+        metadata_url=settings.oauth_metadata_address,
+        require_https=settings.oauth_require_https_metadata and not lenient,
+    )
+
+
+def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
+    static = settings.static_bearer_token
+    return Verifier(
+        keys=keys,
+        issuer=settings.oauth_authority,
+        resource=settings.oauth_resource,
+        clock=time.time,
+        full_scope=settings.oauth_scope,
+        static_token=static.get_secret_value() if static else None,
+    )
+
+
+def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
+    """The names under which we are served; on a laptop also the usual ones of this machine."""
+    own = {urlsplit(url).netloc for url in (settings.oauth_resource, settings.approval_base_url)}
+    local = (
+        set()
+        if settings.production
+        else {f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"}
+    )
+    return tuple(sorted(own | local | set(settings.extra_hosts)))
+
+
+def _origins(settings: GatewaySettings) -> tuple[str, ...]:
+    own = {origin_of(settings.oauth_resource), origin_of(settings.approval_base_url)}
+    local = set() if settings.production else {f"http://localhost:{settings.port}"}
+    return tuple(sorted(own | local))
+
+
+def _say_what_is_not_covered(settings: GatewaySettings) -> None:
+    if origin_of(settings.approval_base_url) == origin_of(settings.oauth_resource):
+        log.warning(
+            "approvals.share_the_gateways_origin",
+            meaning="a compromised gateway is not covered in this mode",
+        )
+    if settings.static_bearer_token is not None:
+        log.warning("static_bearer.on", meaning="for local demos only")
+
+
+def _now() -> int:
+    return int(time.time())

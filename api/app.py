@@ -35,7 +35,7 @@ log = Log("gateway")
 
 
 def make_app(settings: GatewaySettings) -> ASGIApp:
-    """Returns the whole gateway: MCP, metadata, health, and the approval pages if they have a key."""
+    """Returns the whole gateway: MCP, metadata, health, and the pages if they have a key."""
     redis = connect_async(settings.redis_url, timeout_s=settings.redis_timeout_s)
     dispatch = Dispatch(
         redis, secrets.token_hex(8), clock=time.time, max_in_flight=settings.max_in_flight

@@ -1,0 +1,256 @@
+"""Agents show tokens: who the caller is, what to tell those who have none, where we say so.
+
+Knows OAuth (RFC 6750, RFC 9068, RFC 9728) and nothing of HTTP connections: `api.edge` asks here.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import anyio
+from mcp.server.auth.provider import AccessToken
+
+from api.callers import FULL_SCOPE, STATIC_ISSUER, Caller, all_scopes
+from shared.errors import Refusal
+from shared.jose import (
+    ACCESS_TOKEN_TYPES,
+    ASYMMETRIC,
+    KeySet,
+    check_claims,
+    key_id,
+    numeric_date,
+    verify,
+)
+
+CACHE_SIZE: Final = 10_000
+CACHE_TTL_S: Final = 300
+"""A verified token is believed without looking again for five minutes, or until it expires: what a
+withdrawn key may cost, against a signature check of 0.1 to 0.4 ms per call."""
+FETCHING_THREADS: Final = 4
+WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+
+
+class Keys(Protocol):
+    """What `shared.keysets.RemoteKeys` offers."""
+
+    def at_hand(self, kid: str) -> KeySet | None:
+        """The keys without I/O, or None when they must be fetched first."""
+        ...
+
+    def keys_for(self, kid: str) -> KeySet:
+        """The keys, fetched if need be; blocks."""
+        ...
+
+
+class Verifier:
+    """Decides which bearer tokens are believed; one per process, used from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        issuer: str,
+        resource: str,
+        clock: Callable[[], float],
+        algorithms: frozenset[str] = ASYMMETRIC,
+        full_scope: str = FULL_SCOPE,
+        static_token: str | None = None,
+    ) -> None:
+        """`clock` gives seconds since the epoch; `static_token` is for local demos only."""
+        self._keys = keys
+        self._issuer = issuer
+        self._resource = resource
+        self._clock = clock
+        self._algorithms = algorithms
+        self._full_scope = full_scope
+        self._static_digest = _sha256(static_token) if static_token else None
+        self._believed: OrderedDict[bytes, tuple[Caller, int]] = OrderedDict()
+        self._fetching = anyio.CapacityLimiter(FETCHING_THREADS)
+
+    async def verify(self, token: str) -> Caller | Refusal:
+        """Who shows this token, or why it is not believed.
+
+        Raises:
+            KeysUnavailable: the issuer's keys cannot be had, so nobody can tell.
+        """
+        digest = _sha256(token)
+        if self._static_digest is not None and hmac.compare_digest(digest, self._static_digest):
+            return self._static_caller(digest)
+        remembered = self._remembered(digest)
+        if remembered is not None:
+            return remembered
+        caller = await self._judge(token, digest)
+        if isinstance(caller, Caller):
+            self._remember(digest, caller)
+        return caller
+
+    async def _judge(self, token: str, digest: bytes) -> Caller | Refusal:
+        kid = key_id(token, algorithms=self._algorithms, types=ACCESS_TOKEN_TYPES)
+        if isinstance(kid, Refusal):
+            return kid
+        keys = self._keys.at_hand(kid)
+        if keys is None:
+            keys = await anyio.to_thread.run_sync(self._keys.keys_for, kid, limiter=self._fetching)
+        signed = verify(token, keys, algorithms=self._algorithms, types=ACCESS_TOKEN_TYPES)
+        if isinstance(signed, Refusal):
+            return signed
+        refusal = check_claims(
+            signed.claims, issuer=self._issuer, audience=self._resource, now=int(self._clock())
+        )
+        return caller_of(signed.claims, digest) if refusal is None else refusal
+
+    def _static_caller(self, digest: bytes) -> Caller:
+        return Caller(
+            iss=STATIC_ISSUER,
+            sub="static-bearer",
+            client_id="static-bearer",
+            scopes=frozenset({self._full_scope}),
+            token_digest=digest.hex()[:16],
+            expires_at=None,
+            is_static=True,
+        )
+
+    def _remembered(self, digest: bytes) -> Caller | None:
+        entry = self._believed.get(digest)
+        if entry is None:
+            return None
+        caller, until = entry
+        if self._clock() >= until:
+            del self._believed[digest]
+            return None
+        self._believed.move_to_end(digest)
+        return caller
+
+    def _remember(self, digest: bytes, caller: Caller) -> None:
+        until = int(self._clock()) + CACHE_TTL_S
+        if caller.expires_at is not None:
+            until = min(until, caller.expires_at)
+        self._believed[digest] = (caller, until)
+        if len(self._believed) > CACHE_SIZE:
+            self._believed.popitem(last=False)
+
+
+def caller_of(claims: Mapping[str, object], digest: bytes) -> Caller | Refusal:
+    """The caller that checked claims describe; `digest` is the SHA-256 of their token."""
+    client_id = _client_id(claims)
+    if client_id is None:
+        return Refusal(code="claim_client", message="The token does not name its client.")
+    scopes = _scopes(claims)
+    if scopes is None:
+        return Refusal(code="claim_scope", message="The token's scopes are not readable.")
+    return Caller(
+        iss=str(claims["iss"]),
+        sub=str(claims["sub"]),
+        client_id=client_id,
+        scopes=scopes,
+        token_digest=digest.hex()[:16],
+        expires_at=numeric_date(claims["exp"]),
+    )
+
+
+def _client_id(claims: Mapping[str, object]) -> str | None:
+    """RFC 9068 says `client_id`; Keycloak, Auth0 and Entra `azp`, Entra v1 `appid`, Okta `cid`."""
+    for name in ("client_id", "azp", "appid", "cid"):
+        value = claims.get(name)
+        if isinstance(value, str) and 0 < len(value) <= 255:  # noqa: PLR2004 - as for sub
+            return value
+    return None
+
+
+def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:
+    """`scope` by RFC 9068, a string; Entra says `scp` as a string, Okta as a list."""
+    value = claims.get("scope", claims.get("scp", ""))
+    names = value.split(" ") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return frozenset(name for name in names if name)
+
+
+def access_token(caller: Caller, resource: str) -> AccessToken:
+    """The same caller in the words of the MCP SDK, which binds sessions and request state to it.
+
+    It carries the digest instead of the token: nothing behind the edge needs a bearer secret.
+    """
+    return AccessToken(
+        token=f"sha256:{caller.token_digest}",
+        client_id=caller.client_id,
+        scopes=sorted(caller.scopes),
+        expires_at=caller.expires_at,
+        resource=resource,
+        subject=caller.sub,
+        claims={"iss": caller.iss},
+    )
+
+
+class SdkTokenVerifier:
+    """The SDK's `TokenVerifier`, for servers that put the SDK's own middleware in front."""
+
+    def __init__(self, verifier: Verifier, *, resource: str) -> None:
+        self._verifier = verifier
+        self._resource = resource
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """The SDK's view of a believed token; None otherwise, with no reason given."""
+        caller = await self._verifier.verify(token)
+        return access_token(caller, self._resource) if isinstance(caller, Caller) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedResource:
+    """How this gateway presents itself to OAuth clients (RFC 9728).
+
+    Issuer and resource are compared byte by byte by clients, so they stay plain strings.
+    """
+
+    resource: str
+    issuer: str
+    full_scope: str = FULL_SCOPE
+    name: str = "InfraGate"
+
+    @property
+    def metadata_paths(self) -> tuple[str, ...]:
+        """With the resource's path (RFC 9728 §3.1) and, for clients that do not add it, without."""
+        path = urlsplit(self.resource).path.rstrip("/")
+        return (WELL_KNOWN + path, WELL_KNOWN) if path else (WELL_KNOWN,)
+
+    @property
+    def metadata_url(self) -> str:
+        """The address that challenges name."""
+        parts = urlsplit(self.resource)
+        return f"{parts.scheme}://{parts.netloc}{self.metadata_paths[0]}"
+
+    def metadata(self) -> dict[str, object]:
+        """The metadata document (RFC 9728 §2)."""
+        return {
+            "resource": self.resource,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": list(all_scopes(self.full_scope)),
+            "bearer_methods_supported": ["header"],
+            "resource_name": self.name,
+        }
+
+    def ask_for_token(self) -> str:
+        """`WWW-Authenticate` for a request without a token: no error, as RFC 6750 §3.1 asks."""
+        return f'Bearer resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
+
+    def invalid_token(self, refusal: Refusal) -> str:
+        """`WWW-Authenticate` for a token that is not believed."""
+        return (
+            f'Bearer error="invalid_token", error_description="{refusal.message}", '
+            f'resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
+        )
+
+    def insufficient_scope(self, scope: str) -> str:
+        """`WWW-Authenticate` for a believed token that does not suffice; `scope` is what would."""
+        return (
+            f'Bearer error="insufficient_scope", scope="{scope}", '
+            f'resource_metadata="{self.metadata_url}"'
+        )
+
+
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,41 @@
+"""Looking at raw ASGI headers and answering with a little JSON, for code below any framework."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.types import Scope, Send
+
+
+def headers_named(scope: Scope, name: bytes) -> list[bytes]:
+    """Every value of a header, in order; `name` in lower case. More than one is often an attack."""
+    return [value for key, value in scope["headers"] if key == name]
+
+
+def error(code: str, description: str) -> dict[str, object]:
+    """The body of a refusal in the form OAuth gives it (RFC 6749 §5.2)."""
+    return {"error": code, "error_description": description}
+
+
+def rpc_error(code: int, message: str) -> dict[str, object]:
+    """The body of a refusal in the form of JSON-RPC, when no request id is known."""
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+
+
+async def reply(send: Send, status: HTTPStatus, body: Mapping[str, object], **headers: str) -> None:
+    """Send one complete JSON response; underscores in header names become hyphens."""
+    content = json.dumps(body).encode()
+    extra = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status.value,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(content)).encode()),
+                (b"cache-control", b"no-store"),
+                *extra,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": content})

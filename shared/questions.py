@@ -255,7 +255,7 @@ def arguments_of(question: Question) -> dict[str, str | int | bool]:
 
 
 def _first(*checks: Refusal | None) -> Refusal | None:
-    """The first refusal in order. Not `or`: a refusal is false."""
+    """The first refusal in order."""
     return next((check for check in checks if check is not None), None)
 
 

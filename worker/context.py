@@ -1,33 +1,23 @@
 """What the verbs are given: everything of a worker's that is made once. Makes none of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from shared.keysets import RemoteKeys
+from shared.audit import AuditLog
+from shared.errors import Refusal
+from shared.keysets import RemoteKeys
+from shared.manifests import JSON
+from shared.messages import Role
+from shared.settings import WorkerSettings
+from shared.stores.connection import Redis
+from shared.stores.plans import PlanStore
+from worker.cluster import Cluster
+from worker.keys import Keys
+from worker.policy import LoadedPolicy
 
-    from shared.audit import AuditLog
-    from shared.errors import Refusal
-    from shared.manifests import JSON
-    from shared.messages import Role
-    from shared.settings import WorkerSettings
-    from shared.stores.connection import Redis
-    from shared.stores.plans import PlanStore
-    from worker.cluster import Cluster
-    from worker.keys import Keys
-    from worker.policy import LoadedPolicy
-
-    Report = Callable[[int, int, str], None]
-    """Tells the caller how far a long call is: done, total, one short line. Never raises."""
-
-    Verb = Callable[[Any, "Context", Report], JSON | Refusal]
-    """One verb: its call (a message of `shared.messages`), the context, and the way to report."""
-
-    Verbs = Mapping[str, Verb]
-    """A worker's verbs by the name that is in a call's `verb`; closed: others are refused."""
+Report: TypeAlias = Callable[[int, int, str], None]
+"""Tells the caller how far a long call is: done, total, one short line. Never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +39,10 @@ class Context:
     clock: Callable[[], float]
     namespaces: tuple[str, ...]
     roles: tuple[Role, ...]
+
+
+Verb: TypeAlias = Callable[[Any, Context, Report], JSON | Refusal]
+"""One verb: its call (a message of `shared.messages`), the context, and the way to report."""
+
+Verbs: TypeAlias = Mapping[str, Verb]
+"""A worker's verbs by the name that is in a call's `verb`; what is not in it is refused."""

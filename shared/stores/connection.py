@@ -60,3 +60,10 @@ def redis_faults() -> Iterator[None]:
         yield
     except (redis.RedisError, OSError) as error:
         raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error
+
+
+def is_hopeless(fault: RedisUnavailable) -> bool:
+    """Says whether Redis is there but refuses our name, password or commands: waiting is no use."""
+    return isinstance(
+        fault.__cause__, redis.AuthenticationError | redis.exceptions.NoPermissionError
+    )

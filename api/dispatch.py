@@ -1,0 +1,272 @@
+"""Carries calls to the workers and their answers back; knows nothing of what is asked.
+
+The gateway's only way to a cluster. One reader per replica takes answers off the replica's list and
+gives them to whoever waits. What could not be answered in time is refused before it is queued.
+Celery is not imported here: `shared.envelopes` writes its messages.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from shared.envelopes import Envelope, pack
+from shared.errors import Fault, NoWorker, QueueFull, RedisUnavailable, Refusal, WorkerTimeout
+from shared.logs import Log
+from shared.manifests import JSON
+from shared.messages import (
+    ROLE_OF,
+    Announcement,
+    Answer,
+    Call,
+    Failed,
+    Progress,
+    Refused,
+    Role,
+    queue,
+)
+from shared.questions import namespace_refusal
+from shared.stores.announcements import announced
+from shared.stores.connection import AsyncRedis
+from shared.stores.queues import QueueMouth
+from shared.stores.replies import next_reply, reply_key
+
+FRESH_S: Final = 1.0
+"""How old the list of workers may be: they announce themselves every five seconds."""
+
+READ_S: Final = 1.0
+PAUSE_S: Final = 0.5
+
+Reply: TypeAlias = Answer | Refused | Failed | Progress
+OnProgress: TypeAlias = Callable[[Progress], Awaitable[None]]
+Clock: TypeAlias = Callable[[], float]
+
+_log = Log("api.dispatch")
+
+
+class WorkerFailed(Fault):
+    """A worker failed in a way that has no name here; its log has more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The live workers, as of `at`."""
+
+    workers: tuple[Announcement, ...]
+    at: float
+
+
+class Admission:
+    """How many calls wait for one queue, and whose they are. Always leaves room for a newcomer.
+
+    With n callers waiting, each may have at most 1/(n+1) of the places: one alone gets half, two
+    get a third each. So a noisy client slows itself down and a quiet one is always served.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._taken: Counter[tuple[str, str]] = Counter()
+
+    @asynccontextmanager
+    async def place(self, queue_name: str, subject: str) -> AsyncIterator[None]:
+        """Holds a place while the block runs.
+
+        Raises:
+            QueueFull: there is none, or none for this subject.
+        """
+        mine = queue_name, subject
+        theirs = {who: count for who, count in self._taken.items() if who[0] == queue_name}
+        share = max(1, self._places // (len(theirs.keys() | {mine}) + 1))
+        if sum(theirs.values()) >= self._places or self._taken[mine] >= share:
+            raise QueueFull("Too many calls are waiting; try again in a few seconds.")
+        self._taken[mine] += 1
+        try:
+            yield
+        finally:
+            self._taken[mine] -= 1
+            if not self._taken[mine]:
+                del self._taken[mine]
+
+
+class Dispatch:
+    """One replica's way to the workers. Used on one event loop, between `start` and `stop`."""
+
+    def __init__(
+        self, redis: AsyncRedis, replica_id: str, *, clock: Clock, max_in_flight: int = 64
+    ) -> None:
+        """Connects nothing yet.
+
+        `clock` gives epoch seconds, for deadlines that workers read. At most `max_in_flight` calls
+        of this replica wait for one queue, and no more wait in the queue itself.
+        """
+        self._redis = redis
+        self._replies = reply_key(replica_id)
+        self._clock = clock
+        self._longest = max_in_flight
+        self._admission = Admission(max_in_flight)
+        self._mouth = QueueMouth(redis)
+        self._waiting: dict[str, asyncio.Queue[Reply]] = {}
+        self._known: _Known | None = None
+        self._asking = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts reading answers."""
+        self._reader = asyncio.create_task(self._read(), name="replies")
+
+    async def stop(self) -> None:
+        """Stops reading; calls that still wait run into their deadlines."""
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+            self._reader = None
+
+    async def call(
+        self,
+        cluster: str,
+        call: Call,
+        *,
+        timeout_s: float,
+        subject: str,
+        on_progress: OnProgress | None = None,
+    ) -> JSON | Refusal:
+        """Has a worker do `call` and returns the body of its answer, or its refusal.
+
+        `subject` is who asks, for fairness only. After `timeout_s` nobody starts on it any more; a
+        worker that had started may still finish.
+
+        Raises:
+            NoWorker: no live worker serves this cluster in this role; within a second.
+            QueueFull: it could not be answered in time.
+            WorkerTimeout: no answer came before the deadline.
+            RedisUnavailable: it was not queued, or nobody knows.
+            Fault: what the worker said that went wrong there.
+        """
+        role = ROLE_OF[call.verb]
+        await self._require_worker(cluster, role)
+        name = queue(cluster, role)
+        async with self._admission.place(name, subject):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await self._asked(name, call, timeout_s, on_progress)
+            except TimeoutError:
+                raise WorkerTimeout(
+                    f"The worker did not answer within {timeout_s:g} seconds."
+                ) from None
+
+    async def workers(self) -> tuple[Announcement, ...]:
+        """Returns the live workers, as of at most `FRESH_S` ago.
+
+        Raises:
+            RedisUnavailable: nobody knows.
+        """
+        async with self._asking:  # one question for all who ask at once
+            now = asyncio.get_running_loop().time()
+            if self._known is None or now - self._known.at >= FRESH_S:
+                self._known = _Known(workers=await announced(self._redis), at=now)
+            return self._known.workers
+
+    async def allowed_namespaces(self) -> tuple[str, ...]:
+        """Returns the namespaces that some live worker serves, sorted.
+
+        Raises:
+            NoWorker: no worker lives, so nobody knows.
+            RedisUnavailable: nobody knows.
+        """
+        workers = await self.workers()
+        if not workers:
+            raise NoWorker("No worker is running; the operator must start one.")
+        return tuple(sorted({name for worker in workers for name in worker.namespaces}))
+
+    async def cluster_for(self, namespace: str, role: Role) -> str | Refusal:
+        """Returns the cluster whose workers serve `namespace`, or why there is none.
+
+        Raises:
+            NoWorker: workers serve the namespace, but none in this role.
+            RedisUnavailable: nobody knows.
+        """
+        allowed = await self.allowed_namespaces()
+        if (refusal := namespace_refusal(namespace, allowed)) is not None:
+            return refusal
+        serving = [worker for worker in await self.workers() if namespace in worker.namespaces]
+        clusters = {worker.cluster for worker in serving if role in worker.roles}
+        if not clusters:
+            raise NoWorker(f"No worker with role '{role.value}' serves namespace '{namespace}'.")
+        if len(clusters) > 1:
+            return Refusal(
+                code="namespace_ambiguous",
+                message=f"Namespace '{namespace}' is served in several clusters: "
+                f"{', '.join(sorted(clusters))}. The operator must allow it in one.",
+            )
+        return clusters.pop()
+
+    async def _require_worker(self, cluster: str, role: Role) -> None:
+        for worker in await self.workers():
+            if worker.cluster == cluster and role in worker.roles:
+                return
+        raise NoWorker(f"No worker with role '{role.value}' serves cluster '{cluster}'.")
+
+    async def _asked(
+        self, name: str, call: Call, timeout_s: float, on_progress: OnProgress | None
+    ) -> JSON | Refusal:
+        call_id = secrets.token_urlsafe(16)
+        envelope = Envelope(
+            id=call_id,
+            reply_to=self._replies,
+            deadline=self._clock() + timeout_s,
+            call=call.model_dump(mode="json"),
+        )
+        replies = self._waiting[call_id] = asyncio.Queue()
+        try:
+            await self._mouth.put(name, pack(envelope, queue=name), longest=self._longest)
+            return await _last_of(replies, on_progress)
+        finally:
+            del self._waiting[call_id]
+
+    async def _read(self) -> None:
+        """Takes answers until it is cancelled; an answer that nobody waits for is dropped."""
+        lost = False
+        while True:
+            try:
+                reply = await next_reply(self._redis, self._replies, wait_s=READ_S)
+                if lost:
+                    lost = False
+                    _log.warning("replies.back")
+                if reply is not None and (waiter := self._waiting.get(reply.id)):
+                    waiter.put_nowait(reply)
+            except RedisUnavailable as fault:
+                if not lost:
+                    lost = True
+                    _log.error("replies.lost", cause=str(fault))
+                await asyncio.sleep(PAUSE_S)
+
+
+async def _last_of(replies: asyncio.Queue[Reply], on_progress: OnProgress | None) -> JSON | Refusal:
+    while True:
+        reply = await replies.get()
+        if isinstance(reply, Progress):
+            if on_progress is not None:
+                await on_progress(reply)
+        elif isinstance(reply, Refused):
+            return Refusal(code=reply.code, message=reply.message, details=reply.details)
+        elif isinstance(reply, Failed):
+            raise _fault(reply)
+        else:
+            return reply.body
+
+
+def _fault(reply: Failed) -> Fault:
+    """The worker's fault as an exception of the same kind, so that it is answered the same way."""
+    kind = _FAULTS.get(reply.code, WorkerFailed)
+    return kind(reply.message)
+
+
+def _kinds(kind: type[Fault]) -> list[type[Fault]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
+
+
+_FAULTS: Final = {kind.code: kind for kind in reversed(_kinds(Fault)) if kind is not Fault}

@@ -1,0 +1,83 @@
+"""The life of a worker process: recorded, announced, at work, and stopped within seconds."""
+
+import os
+import signal
+import threading
+import time
+from importlib.metadata import version
+from types import FrameType
+from typing import Final
+
+from celery.worker import state
+
+from shared.logs import Log
+from worker.announcing import Announcer
+from worker.app import make_worker
+from worker.context import Context, Verbs
+
+STOP_S: Final = 4.0
+"""What is still running that long after the signal is cut off; plans and claims survive that."""
+
+STOPPED: Final = 0
+FAILED: Final = 1
+
+_log = Log("worker")
+
+
+def serve(context: Context, verbs: Verbs) -> int:
+    """Takes calls and announces the worker until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        AuditUnavailable: the start cannot be recorded, so there is none.
+    """
+    _record_start(context)
+    worker = make_worker(context, verbs)
+    announcer = Announcer(context)
+    stopping = _Stopping(announcer)
+    signal.signal(signal.SIGTERM, stopping.begin)
+    signal.signal(signal.SIGINT, stopping.begin)
+    announcer.start()
+    _log.info("worker.started", cluster=context.settings.cluster, roles=",".join(context.roles))
+    try:
+        worker.start()
+    finally:
+        announcer.stop()
+    _log.info("worker.stopped", exit=worker.exitcode or STOPPED)
+    return worker.exitcode or STOPPED
+
+
+class _Stopping:
+    """Ends the worker within `STOP_S` of the first signal, at once on the second."""
+
+    def __init__(self, announcer: Announcer) -> None:
+        self._announcer = announcer
+        self._thread = threading.Thread(target=self._give_up, daemon=True)
+
+    def begin(self, _: int, __: FrameType | None) -> None:
+        """The signal handler."""
+        if self._thread.is_alive():
+            os._exit(FAILED)
+        state.should_stop = STOPPED  # type: ignore[assignment]  # the stubs know only None
+        self._thread.start()
+
+    def _give_up(self) -> None:
+        deadline = time.monotonic() + STOP_S
+        self._announcer.stop()
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        _log.warning("worker.cut_off", seconds=STOP_S)
+        os._exit(FAILED)
+
+
+def _record_start(context: Context) -> None:
+    policy, settings = context.policy, context.settings
+    context.audit.record(
+        "worker.started",
+        version=version("infragate"),
+        environment=settings.environment,
+        cluster=settings.cluster,
+        roles=",".join(context.roles),
+        namespaces=",".join(context.namespaces),
+    )
+    context.audit.record(
+        "policy.loaded", sha256=policy.sha256, approver_rules=len(policy.approvers)
+    )

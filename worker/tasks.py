@@ -1,0 +1,149 @@
+"""The one task: decodes a call, runs its verb, answers the replica that asked. Decides nothing.
+
+Whatever happens there is one last reply: an answer, a refusal or a fault. Arguments and answers
+are in no log, and neither is the text of an unexpected exception; the incident's id is in both.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from shared.errors import Fault, Refusal
+from shared.logs import Log, trace_of
+from shared.manifests import JSON
+from shared.messages import (
+    CALLS,
+    ROLE_OF,
+    TASK,
+    Answer,
+    Call,
+    Failed,
+    Progress,
+    Refused,
+    Role,
+)
+from shared.stores.replies import push
+from worker.context import Context, Report, Verbs
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+LastReply: TypeAlias = Answer | Refused | Failed
+
+MAX_PROGRESS_TEXT: Final = 200
+
+_log = Log("worker.tasks")
+
+
+def register(app: "Celery", context: Context, verbs: Verbs) -> None:
+    """Registers the task with `app`; `verbs` are the ones that it can run."""
+
+    @app.task(name=TASK, ignore_result=True, max_retries=0)
+    def call(document: Mapping[str, JSON], call_id: str, reply_to: str, role: str) -> None:
+        perform(document, call_id, reply_to, Role(role), context=context, verbs=verbs)
+
+
+def perform(
+    document: Mapping[str, JSON],
+    call_id: str,
+    reply_to: str,
+    role: Role,
+    *,
+    context: Context,
+    verbs: Verbs,
+) -> None:
+    """Does one call and replies to the list `reply_to`. `role` is that of the queue it came by.
+
+    Never raises: a reply that cannot be sent is logged, and the caller's deadline passes.
+    """
+    started = time.monotonic()
+    report = _reporter(context, call_id, reply_to)
+    reply = _reply(document, call_id, role, context, verbs, report)
+    _send(context, reply_to, reply)
+    _log.info(
+        "call.done",
+        call=call_id,
+        verb=_name_of(document),
+        outcome="answer" if isinstance(reply, Answer) else reply.code,
+        ms=round((time.monotonic() - started) * 1000),
+    )
+
+
+def _reply(
+    document: Mapping[str, JSON],
+    call_id: str,
+    role: Role,
+    context: Context,
+    verbs: Verbs,
+    report: Report,
+) -> LastReply:
+    try:
+        call = CALLS.validate_python(document)
+        refusal = _misdirected(call, role, context)
+        result = verbs[call.verb](call, context, report) if refusal is None else refusal
+    except ValidationError:
+        return _failed(call_id, "call_unreadable", "The worker does not understand this call.")
+    except Fault as fault:
+        return Failed(
+            id=call_id, code=fault.code, message=str(fault), retry_after=fault.retry_after
+        )
+    except Exception as error:  # noqa: BLE001 - whatever a verb did wrong, the caller is told
+        return _incident(call_id, error)
+    if isinstance(result, Refusal):
+        return Refused(id=call_id, code=result.code, message=result.message, details=result.details)
+    return Answer(id=call_id, body=result)
+
+
+def _misdirected(call: Call, role: Role, context: Context) -> Refusal | None:
+    """A verb runs only when it came by its own role's queue and this process has the role."""
+    if ROLE_OF[call.verb] is role and role in context.roles:
+        return None
+    return Refusal(
+        code="verb_of_another_role", message=f"The queue for '{role.value}' does not carry this."
+    )
+
+
+def _incident(call_id: str, error: Exception) -> Failed:
+    incident = secrets.token_hex(4)
+    _log.error("call.incident", call=call_id, incident=incident, trace=trace_of(error))
+    return _failed(call_id, Fault.code, f"The worker failed; its log has incident {incident}.")
+
+
+def _failed(call_id: str, code: str, message: str) -> Failed:
+    return Failed(id=call_id, code=code, message=message)
+
+
+def _reporter(context: Context, call_id: str, reply_to: str) -> Report:
+    def report(done: int, total: int, message: str) -> None:
+        text = message[:MAX_PROGRESS_TEXT]
+        try:
+            push(
+                context.redis, reply_to, Progress(id=call_id, done=done, total=total, message=text)
+            )
+        except Fault:
+            _log.warning("progress.lost", call=call_id)
+
+    return report
+
+
+def _send(context: Context, reply_to: str, reply: LastReply) -> None:
+    try:
+        try:
+            push(context.redis, reply_to, reply)
+        except ValueError:  # too large to send
+            push(
+                context.redis,
+                reply_to,
+                _failed(reply.id, "answer_too_large", "The answer is too large; ask for less."),
+            )
+    except Fault as fault:
+        _log.warning("reply.lost", call=reply.id, code=fault.code)
+
+
+def _name_of(document: Mapping[str, JSON]) -> str:
+    """The verb, for the log, if it is one."""
+    verb = document.get("verb")
+    return verb if isinstance(verb, str) and verb in ROLE_OF else "unknown"

@@ -44,13 +44,13 @@ class Shortcut:
             return oauth_error(
                 Refusal(code="invalid_request", message="the body must be an object")
             )
-        subject, scope = wish.get("subject"), str(wish.get("scope", "")).split()
-        resource = wish.get("resource") or self._resources[0]
+        subject, scope = str(wish.get("subject")), str(wish.get("scope", "")).split()
+        resource = str(wish.get("resource") or self._resources[0])
         problem = self._problem(subject, scope, resource)
         if problem is not None:
             return oauth_error(problem)
         token = self._tokens.access_token(
-            subject=str(subject), client_id=CLI_CLIENT, scope=scope, resource=resource
+            subject=subject, client_id=CLI_CLIENT, scope=scope, resource=resource
         )
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": ACCESS_LIFETIME}
         return JSONResponse(answer | {"scope": " ".join(scope)})
@@ -66,7 +66,7 @@ class Shortcut:
         browser = "origin" in http.headers or "sec-fetch-site" in http.headers
         return known and scheme.lower() == "bearer" and not browser and _is_local(http)
 
-    def _problem(self, subject: object, scope: list[str], resource: object) -> Refusal | None:
+    def _problem(self, subject: str, scope: list[str], resource: str) -> Refusal | None:
         if subject not in PEOPLE:
             people = ", ".join(PEOPLE)
             return Refusal(code="invalid_request", message=f"subject must be one of {people}")

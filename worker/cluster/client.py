@@ -199,9 +199,16 @@ class Cluster:
         return self._send("POST", url_of(kind, namespace), body, query=query, verb="create")
 
     def apply(
-        self, kind: str, namespace: str, name: str, body: JSONObject, *, dry_run: bool
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        body: JSONObject,
+        *,
+        dry_run: bool,
+        force: bool = False,
     ) -> Written:
-        """Server-side apply, never forced. Raises ApplyConflict naming managers and fields.
+        """Server-side apply. Raises ApplyConflict naming managers and fields, unless forced.
 
         It creates an absent object unless `body` carries the uid of the object that it means.
         """
@@ -209,7 +216,7 @@ class Cluster:
             "PATCH",
             url_of(kind, namespace, name),
             body,
-            query={**self._write_query(dry_run=dry_run), "force": False},
+            query={**self._write_query(dry_run=dry_run), "force": force},
             content_type="application/apply-patch+yaml",  # JSON is YAML; all servers know this
             verb="apply",
         )

@@ -40,15 +40,20 @@ def _rows(
 ) -> Iterable[EventRow]:
     if not uids:
         return lists.listed(http, EventRow, path, selectors, limit=None).items
-    if len(uids) > ASKED_ONE_BY_ONE:
-        wanted = frozenset(uids)
-        rows = lists.listed(http, EventRow, path, selectors, limit=None).items
-        return [row for row in rows if row.regarding and row.regarding.uid in wanted]
-    return [
+    wanted = frozenset(uids)
+    if len(wanted) <= ASKED_ONE_BY_ONE:
+        asked = [_about(uid, selectors) for uid in dict.fromkeys(uids)]
+    else:
+        asked = [dict(selectors)]
+    rows = (
         row
-        for uid in uids
-        for row in lists.listed(http, EventRow, path, _about(uid, selectors), limit=None).items
-    ]
+        for these in asked
+        for row in lists.listed(http, EventRow, path, these, limit=None).items
+    )
+    found = {
+        row.metadata.name: row for row in rows if row.regarding and row.regarding.uid in wanted
+    }
+    return found.values()
 
 
 def _about(uid: str, selectors: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -1,7 +1,7 @@
 """Watching a Deployment roll after its change: how far it is, whether it is done or stuck.
 
 The rules are kubectl's (`rollout status`): the generation must be observed, then all replicas
-updated, none of the old ones left, all available; the progress deadline ends it.
+updated, none too many left, all available; the progress deadline ends it.
 """
 
 import time
@@ -48,7 +48,7 @@ def verdict_of(deployment: Object | None, name: str) -> Rollout:
         return rollout(
             Verdict.FAILED, f"Stuck: {available} of {desired} available at the progress deadline."
         )
-    if updated < desired or replicas > updated or available < updated:
+    if updated != desired or replicas != desired or available < desired:
         return rollout(
             Verdict.PROGRESSING, f"{updated} of {desired} updated, {available} available."
         )

@@ -3,17 +3,24 @@
 | intent | write | what stops a change in between |
 |---|---|---|
 | create | POST, never apply (apply would upsert) | 409 when the name is taken |
-| apply | server-side apply, never forced | uid and resourceVersion in metadata |
+| apply | server-side apply | uid and resourceVersion in metadata |
 | patch | JSON Patch | `test` on uid and resourceVersion |
 | delete | DeleteOptions | preconditions uid and resourceVersion |
+
+An apply is never forced against anybody else. Our own earlier creates and patches count as another
+manager to the API server (operation `Update`), so a conflict with nobody but ourselves is retried
+forced, against the very same resourceVersion. A create is adopted right after the POST, so that
+leaving a field out of a later manifest removes it, as with kubectl.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.digests import object_digest
-from shared.manifests import Kind, Object, mapping_at, normalized, text_at
+from shared.errors import ClusterFault
+from shared.manifests import Kind, Object, mapping_at, mappings_at, normalized, text_at
 from shared.plans import DIGEST_ANNOTATION, Intent, PlannedObject
-from worker.cluster import Cluster
+from worker.cluster import FIELD_MANAGER, ApplyConflict, Cluster, Written
 
 _ANNOTATION_POINTER = "/metadata/annotations/" + DIGEST_ANNOTATION.replace("/", "~1")
 _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
@@ -53,9 +60,11 @@ def send(
     elif intent.verb == "create":
         body = _marked(_object(intent), digest)
         written = cluster.create(kind, namespace, body, dry_run=dry_run)
+        if not dry_run:
+            _adopt(cluster, ref, written.object)
     else:
         body = _pinned(_marked(_object(intent), digest), live)
-        written = cluster.apply(kind, namespace, name, body, dry_run=dry_run)
+        written = _apply(cluster, ref, body, dry_run=dry_run)
     return Sent(result=written.object, warnings=written.warnings)
 
 
@@ -95,6 +104,36 @@ def read(cluster: Cluster, namespace: str, planned: PlannedObject) -> Object | N
         ClusterFault: the API server did not answer or refused.
     """
     return cluster.get(planned.kind, namespace, planned.name)
+
+
+def _apply(cluster: Cluster, ref: tuple[str, str, str], body: Object, *, dry_run: bool) -> Written:
+    kind, namespace, name = ref
+    try:
+        return cluster.apply(kind, namespace, name, body, dry_run=dry_run)
+    except ApplyConflict as conflict:
+        if {cause.manager for cause in conflict.causes} != {FIELD_MANAGER}:
+            raise
+        return cluster.apply(kind, namespace, name, body, dry_run=dry_run, force=True)
+
+
+def _adopt(cluster: Cluster, ref: tuple[str, str, str], created: Object) -> None:
+    """Turns our entry of a fresh object's managedFields into one of server-side apply.
+
+    Bookkeeping only, so a failure is no failure of the write: fields that a later manifest leaves
+    out then stay, which that plan's diff shows.
+    """
+    kind, namespace, name = ref
+    for index, entry in mappings_at(created, "metadata", "managedFields"):
+        if (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Update"):
+            path = f"/metadata/managedFields/{index}"
+            operations: list[Object] = [
+                {"op": "test", "path": "/metadata/uid", "value": uid_of(created)},
+                {"op": "test", "path": f"{path}/manager", "value": FIELD_MANAGER},
+                {"op": "replace", "path": f"{path}/operation", "value": "Apply"},
+            ]
+            with suppress(ClusterFault):
+                cluster.patch(kind, namespace, name, operations, dry_run=False)
+            return
 
 
 def _delete(

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
+from typing_extensions import TypeAliasType
+
 from shared.errors import Refusal
 
-JSON: TypeAlias = bool | int | str | list["JSON"] | dict[str, "JSON"] | None
+JSON = TypeAliasType("JSON", "bool | int | str | list[JSON] | dict[str, JSON] | None")
 """A JSON value without floats: none of our kinds has one, and RFC 8785 digests are safer so."""
 
-Object: TypeAlias = dict[str, "JSON"]
+Object: TypeAlias = dict[str, JSON]
 """A JSON object, such as a whole Kubernetes object."""
 
 Path: TypeAlias = tuple[str | int, ...]

@@ -133,7 +133,7 @@ def _plain(text: str) -> Raw:
     if _LEADING_ZERO.fullmatch(text):
         return Odd(
             f"{shown(text)} is octal to some readers and decimal to others; "
-            "write it without the leading zero, or quote it"
+            "write it in decimal without the leading zero, or quote it"
         )
     if _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text):
         return TOO_LONG if len(text) > _MAX_DIGITS else int(text, 0)

@@ -13,9 +13,7 @@ from dev.sandbox.schema import Type, of, parse
 from dev.sandbox.status import ApiError, cause
 
 
-def applied(
-    live: Obj, config: Obj, resource: Resource, who: Manager, now: str
-) -> tuple[Obj, Fields]:
+def applied(live: Obj, config: Obj, resource: Resource, who: Manager) -> tuple[Obj, Fields]:
     """The live object with a configuration merged in and dropped fields gone, owners aside.
 
     Returns it with the set of fields that the configuration claims.

@@ -13,6 +13,9 @@ from dev.sandbox.status import cause
 Causes = Iterator[dict[str, str]]
 
 
+LAST_PORT = 65535
+
+
 def go(value: Any) -> str:
     """A value as Go prints it in these messages."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

@@ -67,7 +67,7 @@ class Cluster:
             name=name,
             operation="Update",
             api_version=resource.api_version,
-            subresource=subresource if self.modern or subresource != "status" else "",
+            subresource=subresource,
         )
 
     def create(
@@ -80,8 +80,7 @@ class Cluster:
 
     def prepared(self, resource: Resource, obj: Obj, namespace: str) -> Obj:
         """A new object with identity and defaults, validated."""
-        new = copy.deepcopy(obj)
-        new["kind"], new["apiVersion"] = resource.kind, resource.api_version
+        new = _typed(resource, obj)
         metadata = new.setdefault("metadata", {})
         self._check_namespace(resource, metadata, namespace)
         for key in ("managedFields", "deletionTimestamp", "selfLink"):
@@ -138,21 +137,22 @@ class Cluster:
         self, resource: Resource, live: Obj, new: Obj, who: Manager, *, dry_run: bool = False
     ) -> Obj:
         """Commits a changed object; raises 409 on another version, 422."""
-        ready = self.readied(resource, live, new, status=who.subresource == "status")
+        ready = self.readied(resource, live, new)
         owned = managers.after_update(live, ready, resource, who, self.now())
         return self.commit(resource, live, owned, dry_run=dry_run)
 
-    def patch_status(self, resource: Resource, live: Obj, status: Obj, manager: str) -> Obj:
-        """A controller's write of status alone."""
-        if live.get("status") == status:
+    def update_status(self, resource: Resource, live: Obj, new: Obj, manager: str) -> Obj:
+        """A controller's write of status and metadata."""
+        if live == new:
             return live
-        who = self.writer(resource, manager, "status")
-        return self.update(resource, live, {**live, "status": status}, who)
+        who = self.writer(resource, manager, "status" if self.modern else "")
+        ready = self.readied(resource, live, new, status=True)
+        owned = managers.after_update(live, ready, resource, who, self.now())
+        return self.commit(resource, live, owned, dry_run=False)
 
-    def readied(self, resource: Resource, live: Obj, new: Obj, *, status: bool) -> Obj:
+    def readied(self, resource: Resource, live: Obj, new: Obj, *, status: bool = False) -> Obj:
         """The new state with what a writer cannot change put back, defaults, validation."""
-        new = copy.deepcopy(new)
-        new["kind"], new["apiVersion"] = resource.kind, resource.api_version
+        new = _typed(resource, new)
         self._check_identity(resource, live, new)
         metadata, old = new["metadata"], live["metadata"]
         for key in SYSTEM_METADATA:
@@ -165,7 +165,7 @@ class Cluster:
             new["status"] = live["status"]
         self._keep_addresses(resource, live, new)
         defaults.fill(new, resource, modern=self.modern)
-        if resource.kind in GENERATIONS and new.get("spec") != live.get("spec"):
+        if not status and _new_generation(resource, live, new):
             metadata["generation"] = old.get("generation", 1) + 1
         validation.check(new, live, resource)
         return new
@@ -227,3 +227,20 @@ class Cluster:
         error.status["message"] = error.status["message"].replace(resource.label, kind, 1)
         error.status["details"]["kind"] = resource.kind
         raise error
+
+
+def _typed(resource: Resource, obj: Obj) -> Obj:
+    """A deep copy that says what it is, first of all."""
+    named = {"kind": resource.kind, "apiVersion": resource.api_version}
+    return named | copy.deepcopy(obj) | named
+
+
+def _new_generation(resource: Resource, live: Obj, new: Obj) -> bool:
+    """A new spec counts; for a Deployment, whose controller reads them, new annotations too."""
+    if resource.kind not in GENERATIONS:
+        return False
+    if resource.kind == DEPLOYMENTS.kind:
+        before, after = (o["metadata"].get("annotations") or {} for o in (live, new))
+        if before != after:
+            return True
+    return bool(new.get("spec") != live.get("spec"))

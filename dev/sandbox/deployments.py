@@ -88,7 +88,7 @@ class Deployments:
         }
 
     def _with_revision(self, live: Obj, current: Obj | None) -> Obj:
-        """Deployment and current ReplicaSet carry the highest revision; a rollback takes a new one."""
+        """Both carry the highest revision; a rollback takes a new one."""
         if current is None:
             return live
         owned = self._owned(live)
@@ -102,8 +102,8 @@ class Deployments:
             return live
         metadata = copy.deepcopy(live["metadata"])
         metadata.setdefault("annotations", {})[REVISION] = str(number)
-        who = self._cluster.writer(DEPLOYMENTS, MANAGER, "status")
-        return self._cluster.update(DEPLOYMENTS, live, {**live, "metadata": metadata}, who)
+        marked = {**live, "metadata": metadata}
+        return self._cluster.update_status(DEPLOYMENTS, live, marked, MANAGER)
 
     def _annotate_set(self, live: Obj, replicaset: Obj, number: int) -> None:
         wanted = {**replicaset["metadata"]["annotations"], **self._annotations(live, number)}
@@ -175,7 +175,7 @@ class Deployments:
             live, counts, list(live.get("status", {}).get("conditions", []))
         )
         status["conditions"] = self._progressing(live, current, counts, conditions)
-        self._cluster.patch_status(DEPLOYMENTS, live, status, MANAGER)
+        self._cluster.update_status(DEPLOYMENTS, live, {**live, "status": status}, MANAGER)
 
     def _available(self, live: Obj, counts: Obj, conditions: list[Obj]) -> list[Obj]:
         _, fewest = workloads.bounds(live["spec"])

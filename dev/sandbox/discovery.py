@@ -4,6 +4,33 @@ from collections.abc import Iterable
 
 from dev.sandbox.resources import ALL_VERBS, Obj, Resource
 
+REVIEWS = "authorization.k8s.io/v1"
+
+
+def found(path: str, resources: tuple[Resource, ...], *, modern: bool, address: str) -> Obj | None:
+    """The document at a path, or None."""
+    match path.split("/")[1:]:
+        case ["version"]:
+            return version(modern=modern)
+        case ["api"]:
+            return core_versions(address)
+        case ["apis"]:
+            return groups(resources)
+        case ["api" | "apis", *parts]:
+            return _of_group("/".join(parts), resources)
+        case _:
+            return None
+
+
+def _of_group(name: str, resources: tuple[Resource, ...]) -> Obj | None:
+    rows = [r for r in resources if r.api_version == name]
+    if rows or name == REVIEWS:
+        return resource_list(name, rows)
+    known = next((r for r in resources if r.group and r.group == name), None)
+    if known is None:
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **group(known.group, known.version)}
+
 
 def version(*, modern: bool) -> Obj:
     minor = "36" if modern else "20"
@@ -42,7 +69,7 @@ def resource_list(group_version: str, resources: Iterable[Resource]) -> Obj:
     for resource in resources:
         rows.append(_row(resource))
         rows += [_subresource(resource, name) for name in resource.subresources]
-    if group_version == "authorization.k8s.io/v1":
+    if group_version == REVIEWS:
         rows.append(
             {
                 "name": "selfsubjectaccessreviews",

@@ -52,11 +52,13 @@ class Endpointer:
             self._cluster.update(resource, live, {**live, **content}, who)
             return
         labels = dict(service["metadata"].get("labels") or {})
-        metadata: Obj = {"name": name, "labels": labels}
+        metadata: Obj = {"name": name}
         if resource is not ENDPOINTS:
             labels["kubernetes.io/service-name"] = service["metadata"]["name"]
             labels["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io"
             metadata["ownerReferences"] = [owner_reference(service)]
+        if labels:
+            metadata["labels"] = labels
         self._cluster.create(resource, {"metadata": metadata, **content}, namespace, MANAGER)
 
     def _remove(self, namespace: str, name: str) -> None:

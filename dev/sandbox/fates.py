@@ -89,7 +89,8 @@ def pull_error(image: str) -> str:
 
 def _script(command: list[str]) -> str:
     """A command line as one shell script."""
-    if len(command) >= 3 and command[0].rpartition("/")[2] in ("sh", "bash", "ash"):
+    shell = command[:1] and command[0].rpartition("/")[2] in ("sh", "bash", "ash")
+    if shell and command[1:2] == ["-c"] and command[2:]:
         return command[2]
     return " ".join(command)
 

@@ -1,4 +1,4 @@
-"""Sets of fields: who owns what, in the form of `managedFields[].fieldsV1`; no merging, no conflicts.
+"""Sets of fields in the form of `managedFields[].fieldsV1`; no merging, no conflicts.
 
 A path is a tuple of elements as FieldsV1 writes them: `f:name` a field, `k:{...}` a keyed list
 item, `v:...` a set member. Source: structured-merge-diff v6, `fieldpath` and `typed/compare.go`.
@@ -27,7 +27,7 @@ class Comparison:
     removed: Fields
 
 
-class MissingKey(Exception):
+class MissingKeyError(Exception):
     """A keyed list item without its key."""
 
 
@@ -39,7 +39,7 @@ def item_element(item: Any, type_: Type) -> str:
     for key in type_.keys:
         value = item.get(key, KEY_DEFAULTS.get(key)) if isinstance(item, dict) else None
         if value is None:
-            raise MissingKey(key)
+            raise MissingKeyError(key)
         keys[key] = value
     return "k:" + _compact(keys)
 

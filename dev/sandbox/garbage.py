@@ -21,11 +21,14 @@ class Garbage:
         self._store = cluster.store
         self._store.listen(self._on_change)
 
-    def delete(self, storage: str, obj: Obj, policy: str = "Background") -> tuple[Obj, bool]:
+    def delete(
+        self, storage: str, obj: Obj, policy: str = "Background", *, grace: int | None = None
+    ) -> tuple[Obj, bool]:
         """Begins a delete. Returns the object and whether it is already gone."""
         metadata = obj["metadata"]
-        if storage == "pods" and obj.get("spec", {}).get("nodeName"):
-            return self._mark(storage, obj, grace=self._grace(obj)), False
+        if storage == "pods" and obj.get("spec", {}).get("nodeName") and grace != 0:
+            seconds = obj["spec"].get("terminationGracePeriodSeconds", 30)
+            return self._mark(storage, obj, grace=seconds if grace is None else grace), False
         if policy == "Foreground" and self._dependents(metadata["uid"]):
             marked = self._mark(storage, obj, finalizer=FOREGROUND)
             for key, dependent in self._dependents(metadata["uid"]):
@@ -42,10 +45,6 @@ class Garbage:
         if self._store.get(storage, metadata.get("namespace", ""), metadata["name"]) is None:
             return obj
         return self._store.remove(storage, metadata.get("namespace", ""), metadata["name"])
-
-    def _grace(self, pod: Obj) -> int:
-        seconds: int = pod["spec"].get("terminationGracePeriodSeconds", 30)
-        return seconds
 
     def _mark(self, storage: str, obj: Obj, *, grace: int = 0, finalizer: str = "") -> Obj:
         metadata = dict(obj["metadata"])

@@ -49,7 +49,7 @@ def prepare(state: Path, identities: list[str], now: datetime) -> Credentials:
 def write(state: Path, credentials: Credentials, server: str) -> list[Path]:
     """One `<identity>.kubeconfig` each; returns the paths."""
     return [
-        _write(state / f"{name}.kubeconfig", _kubeconfig(name, token, credentials, server))
+        write_private(state / f"{name}.kubeconfig", _kubeconfig(name, token, credentials, server))
         for name, token in credentials.tokens.items()
     ]
 
@@ -71,7 +71,7 @@ def _kubeconfig(name: str, token: str, credentials: Credentials, server: str) ->
     return json.dumps(config, indent=1).encode()
 
 
-def _write(path: Path, content: bytes) -> Path:
+def write_private(path: Path, content: bytes) -> Path:
     """Whole or not at all, and readable by the owner only."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ def _tokens(path: Path, identities: list[str]) -> dict[str, str]:
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     tokens = {name: known.get(name) or secrets.token_urlsafe(32) for name in identities}
     if tokens != known:
-        _write(path, json.dumps(tokens).encode())
+        write_private(path, json.dumps(tokens).encode())
     return tokens
 
 
@@ -123,12 +123,12 @@ def _certify(credentials: Credentials, now: datetime) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    _write(credentials.ca, ca.public_bytes(pem))
-    _write(credentials.certificate, server.public_bytes(pem))
+    write_private(credentials.ca, ca.public_bytes(pem))
+    write_private(credentials.certificate, server.public_bytes(pem))
     private = key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(credentials.key, private)
+    write_private(credentials.key, private)
 
 
 def _builder(

@@ -113,8 +113,7 @@ class Kubelet:
     def _schedule(self, pod: Obj) -> Obj:
         live = self._fresh(pod)
         bound = {**live, "spec": {**live["spec"], "nodeName": NODE}}
-        who = self._cluster.writer(PODS, SCHEDULER)
-        stored = self._cluster.update(PODS, live, bound, who)
+        stored = self._cluster.store.put(PODS.key, bound)  # a binding has no field manager
         metadata = pod["metadata"]
         text = f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {NODE}"
         self._recorder.record(pod, "Normal", "Scheduled", text, SCHEDULER)
@@ -239,7 +238,8 @@ class Kubelet:
         life.pod = self._write(pod, status)
 
     def _write(self, pod: Obj, status: Obj) -> Obj:
-        return self._cluster.patch_status(PODS, self._fresh(pod), status, "kubelet")
+        live = self._fresh(pod)
+        return self._cluster.update_status(PODS, live, {**live, "status": status}, "kubelet")
 
 
 class Life:

@@ -50,16 +50,15 @@ class Logs:
         container = chosen(pod, wish.container)
         if not pod["spec"].get("nodeName"):
             return ""
-        self._check_started(pod, container)
         written = self._written.get((pod["metadata"]["uid"], container), Written())
         lines = written.present
         if wish.previous:
             if written.last is None:
-                name = pod["metadata"]["name"]
-                raise bad_request(
-                    f'previous terminated container "{container}" in pod "{name}" not found'
-                )
+                told = f'"{container}" in pod "{pod["metadata"]["name"]}"'
+                raise bad_request(f"previous terminated container {told} not found")
             lines = written.last
+        else:
+            self._check_started(pod, container)
         if wish.tail is not None:
             lines = lines[max(0, len(lines) - wish.tail) :]
         text = "".join(f"{t} {s}\n" if wish.timestamps else f"{s}\n" for t, s in lines)
@@ -73,9 +72,11 @@ class Logs:
             return
         told = f'container "{container}" in pod "{pod["metadata"]["name"]}"'
         reason = waiting["reason"]
-        if reason in ("ErrImagePull", "ImagePullBackOff"):
-            raise bad_request(f"{told} is waiting to start: trying and failing to pull image")
-        raise bad_request(f"{told} is waiting to start: {reason}")
+        why = {
+            "ErrImagePull": "image can't be pulled",
+            "ImagePullBackOff": "trying and failing to pull image",
+        }
+        raise bad_request(f"{told} is waiting to start: {why.get(reason, reason)}")
 
 
 def chosen(pod: Obj, name: str) -> str:

@@ -13,6 +13,8 @@ _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_QUALIFIED})?"
 _KEY = "[-._a-zA-Z0-9]+"
 
+LABEL_LENGTH, SUBDOMAIN_LENGTH = 63, 253
+
 _RULE = "regex used for validation is '{}'"
 _NAME_TEXT = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
@@ -28,7 +30,7 @@ def _too_long(text: str, limit: int) -> Iterator[str]:
 
 
 def subdomain(text: str) -> Iterator[str]:
-    yield from _too_long(text, 253)
+    yield from _too_long(text, SUBDOMAIN_LENGTH)
     if not re.fullmatch(_SUBDOMAIN, text):
         yield (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-'"
@@ -39,18 +41,17 @@ def subdomain(text: str) -> Iterator[str]:
 
 
 def dns1123_label(text: str) -> Iterator[str]:
-    yield from _too_long(text, 63)
+    yield from _too_long(text, LABEL_LENGTH)
     if not re.fullmatch(_LABEL, text):
         yield (
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-',"
-            " and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
-            + _RULE.format(_LABEL)
-            + ")"
+            " and must start and end with an alphanumeric character (e.g. 'my-name',  or"
+            " '123-abc', " + _RULE.format(_LABEL) + ")"
         )
 
 
 def dns1035_label(text: str) -> Iterator[str]:
-    yield from _too_long(text, 63)
+    yield from _too_long(text, LABEL_LENGTH)
     if not re.fullmatch(_1035, text):
         yield (
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with"
@@ -72,14 +73,14 @@ def qualified(text: str) -> Iterator[str]:
         yield from (f"prefix part {why}" for why in subdomain(prefix))
     if not name:
         yield "name part must be non-empty"
-    if len(name) > 63:
-        yield "name part must be no more than 63 characters"
+    if len(name) > LABEL_LENGTH:
+        yield f"name part must be no more than {LABEL_LENGTH} characters"
     if not re.fullmatch(_QUALIFIED, name):
         yield "name part " + _NAME_TEXT
 
 
 def label_value(text: str) -> Iterator[str]:
-    yield from _too_long(text, 63)
+    yield from _too_long(text, LABEL_LENGTH)
     if not re.fullmatch(_VALUE, text):
         yield (
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_'"
@@ -89,7 +90,7 @@ def label_value(text: str) -> Iterator[str]:
 
 
 def config_key(text: str) -> Iterator[str]:
-    yield from _too_long(text, 253)
+    yield from _too_long(text, SUBDOMAIN_LENGTH)
     if not re.fullmatch(_KEY, text):
         yield (
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g."

@@ -91,7 +91,7 @@ def _port(port: Obj, field: str) -> rules.Causes:
     number = port.get("containerPort")
     if not number:
         yield rules.required(f"{field}.containerPort")
-    elif not 1 <= number <= 65535:
+    elif not 1 <= number <= rules.LAST_PORT:
         text = "must be between 1 and 65535, inclusive"
         yield rules.bad(f"{field}.containerPort", number, text)
     if port["protocol"] not in PROTOCOLS:

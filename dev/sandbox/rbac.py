@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from dev.sandbox.status import ApiError
 
@@ -111,12 +112,15 @@ def load(path: Path) -> dict[str, Identity]:
     """
     table = standard()
     for name, rows in json.loads(path.read_text()).items():
-        rules = tuple(
-            Rule(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-            for row in rows
-        )
+        rules = tuple(_rule(row) for row in rows)
         table[name] = Identity(user=table[name].user if name in table else name, rules=rules)
     return table
+
+
+def _rule(row: dict[str, Any]) -> Rule:
+    lists = ("groups", "resources", "verbs", "names")
+    found = {key: tuple(row.get(key) or ()) for key in lists}
+    return Rule(**found, namespace=str(row.get("namespace", "*")))
 
 
 def dump(table: Mapping[str, Identity]) -> str:

@@ -72,4 +72,4 @@ class ReplicaSets:
         if ready:
             status |= {"readyReplicas": ready, "availableReplicas": ready}
         status["observedGeneration"] = live["metadata"]["generation"]
-        self._cluster.patch_status(REPLICASETS, live, status, MANAGER)
+        self._cluster.update_status(REPLICASETS, live, {**live, "status": status}, MANAGER)

@@ -11,6 +11,7 @@ from dev.sandbox.cluster import Cluster
 from dev.sandbox.controllers import Controllers
 from dev.sandbox.events import Recorder
 from dev.sandbox.garbage import Garbage
+from dev.sandbox.kubeconfig import write_private
 from dev.sandbox.kubelet import Kubelet
 from dev.sandbox.logs import Logs
 from dev.sandbox.rbac import Identity
@@ -79,7 +80,10 @@ class Sandbox:
         if self._file is None:
             return
         left_out = ("pods", "events")
-        objects = [(s, o) for s, o in self.store.everything() if s not in left_out]
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(json.dumps({"revision": self.store.revision, "objects": objects}))
-        draft.replace(self._file)
+        objects = [
+            (storage, obj)
+            for storage, obj in self.store.everything()
+            if storage not in left_out and not obj["metadata"].get("deletionTimestamp")
+        ]
+        kept = {"revision": self.store.revision, "objects": objects}
+        write_private(self._file, json.dumps(kept).encode())

@@ -56,7 +56,7 @@ class Scales:
             self._cluster.update(resource, live, new, who, dry_run=options.dry_run)
         else:
             # v1.20 leaves no trace of a scale in managedFields.
-            ready = self._cluster.readied(resource, live, new, status=False)
+            ready = self._cluster.readied(resource, live, new)
             self._cluster.commit(resource, live, ready, dry_run=options.dry_run)
         if options.dry_run:
             shown = self.get(resource, namespace, name)

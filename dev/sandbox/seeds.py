@@ -21,6 +21,7 @@ from dev.sandbox.resources import (
 
 MANAGER = "kubectl-client-side-apply"
 BUSYBOX = "localhost/busybox:1.35"
+READY_FILE = "/tmp/ready"  # noqa: S108 - in a container that does not exist
 # Tests search for this everywhere a Secret's value must never appear.
 CANARY = "canary-secret-value-7f3c9a"
 
@@ -125,7 +126,7 @@ def broken() -> list[Obj]:
             "readiness",
             {
                 **_shell("echo waiting for the database; sleep 360000"),
-                "readinessProbe": {"exec": {"command": ["cat", "/tmp/ready"]}, "periodSeconds": 5},
+                "readinessProbe": {"exec": {"command": ["cat", READY_FILE]}, "periodSeconds": 5},
             },
             grace=1,
         ),

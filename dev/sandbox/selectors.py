@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.sandbox.resources import Obj, Resource
-from dev.sandbox.status import bad_request
+from dev.sandbox.status import ApiError, bad_request
 
 Test = Callable[[Obj], bool]
 
@@ -98,9 +98,16 @@ def fields(text: str, resource: Resource) -> Test:
         if found is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         if found[1] not in known:
-            raise bad_request(f'field label not supported: "{found[1]}"')
+            raise _unknown_field(found[1], resource)
         tests.append(_field_test(found[1], found[3], negative=found[2] == "!="))
     return lambda obj: all(test(obj) for test in tests)
+
+
+def _unknown_field(name: str, resource: Resource) -> ApiError:
+    if resource.kind in FIELDS:
+        return bad_request(f"field label not supported: {name}")
+    known = '"metadata.name", "metadata.namespace"'
+    return bad_request(f'"{name}" is not a known field selector: only {known}')
 
 
 def _renamed(resource: Resource) -> Callable[[str], str]:

@@ -22,9 +22,9 @@ from dev.sandbox.logs import Wish as LogWish
 from dev.sandbox.rbac import Asked, Identity
 from dev.sandbox.resources import Obj, Resource, served
 from dev.sandbox.scales import Scales
-from dev.sandbox.status import ApiError, bad_request, cause, invalid, no_such_path
+from dev.sandbox.status import ApiError, bad_request, no_such_path
 from dev.sandbox.targets import Target
-from dev.sandbox.writes import Answer, Options, Writes
+from dev.sandbox.writes import Answer, Options, Removal, Writes, bad_dry_run, removal
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -61,9 +61,8 @@ class Server:
         if request.url.path.startswith("/_sandbox/"):
             response = await control.answer(self, request, self._who(request))
         else:
-            response = await self._logged(request, send)
-        if response is not None:
-            await response(scope, receive, send)
+            response = await self._logged(request)
+        await response(scope, receive, send)
 
     def _who(self, request: Request) -> Identity | None:
         """The caller; None for a token that is not ours."""
@@ -75,15 +74,15 @@ class Server:
                 return self._identities[name]
         return None
 
-    async def _logged(self, request: Request, send: Send) -> Response | None:
-        """The answer, with a line in the request log; None when the connection was cut."""
+    async def _logged(self, request: Request) -> Response:
+        """The answer, with a line in the request log; status 0 is a cut connection."""
         who = self._who(request)
         watch = request.query_params.get("watch", "") in ("1", "true")
         target = targets.target(
             request.method, request.url.path, watch=watch, served=self._resources
         )
         fault = self.faults.next(target.asked) if who else None
-        response = await self._faulty(request, target, who, fault, send)
+        response = await self._faulty(request, target, who, fault)
         asked = target.asked
         self.requests.add(
             {
@@ -95,8 +94,8 @@ class Server:
                 "namespace": asked.namespace,
                 "name": asked.name,
                 "identity": who.user if who else "",
-                "dryRun": "All" in request.query_params.getlist("dryRun"),
-                "status": response.status_code if response else 0,
+                "dryRun": await _is_dry(request),
+                "status": response.status_code,
                 **({"fault": fault.fault} if fault else {}),
             }
         )
@@ -108,20 +107,19 @@ class Server:
         target: Target,
         who: Identity | None,
         fault: Fault | None,
-        send: Send,
-    ) -> Response | None:
+    ) -> Response:
         """The honest answer, spoiled as a scripted fault says."""
         if fault is None:
             return await self._answer(request, target, who)
         if (error := fault.error()) is not None:
             return _refusal(error)
         if fault.fault == "reset":
-            return _cut(send)
+            return _Cut()
         if fault.fault == "latency":
             await asyncio.sleep(fault.ms / 1000)
         response = await self._answer(request, target, who)
         if fault.fault == "reset_after_commit":
-            return _cut(send)
+            return _Cut()
         if fault.fault == "timeout_after_commit":
             await self._wait_in_vain(request, fault.seconds)
             text = "Timeout: request did not complete within the allotted timeout"
@@ -132,8 +130,9 @@ class Server:
         """Until the client hangs up, the server stops, or the time is up."""
 
         async def hung_up() -> None:
-            while not await request.is_disconnected():
-                await asyncio.sleep(0.05)
+            await request.body()
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
 
         waits = [asyncio.ensure_future(w) for w in (hung_up(), self.stopping.wait())]
         try:
@@ -159,7 +158,7 @@ class Server:
             return _json(201, _review(await _read(request), who))
         if target.resource is None:
             raise no_such_path()
-        if target.asked.verb not in target.resource.verbs:
+        if not _takes(target, target.resource):
             text = "the server does not allow this method on the requested resource"
             raise ApiError(405, "MethodNotAllowed", text, details={})
         if target.subresource and target.subresource not in target.resource.subresources:
@@ -167,28 +166,18 @@ class Server:
         return await self._perform(request, target, target.resource)
 
     def _discover(self, request: Request) -> Response:
-        path, modern = request.url.path.rstrip("/"), self.cluster.modern
+        path = request.url.path.rstrip("/")
         if path in ("/readyz", "/livez", "/healthz"):
             return PlainTextResponse("ok")
-        parts = path.split("/")[1:]
-        rows = [r for r in self._resources if r.api_version == "/".join(parts[1:])]
-        if path == "/version":
-            return _json(200, discovery.version(modern=modern))
-        if path == "/api":
-            return _json(200, discovery.core_versions(request.url.netloc))
-        if path == "/apis":
-            return _json(200, discovery.groups(self._resources))
-        known = rows or "/".join(parts[1:]) == "authorization.k8s.io/v1"
-        if parts[0] in ("api", "apis") and known:
-            return _json(200, discovery.resource_list("/".join(parts[1:]), rows))
-        group = next((r for r in self._resources if r.group and r.group == parts[-1]), None)
-        if parts[0] == "apis" and len(parts) == 2 and group:
-            body = discovery.group(group.group, group.version)
-            return _json(200, {"kind": "APIGroup", "apiVersion": "v1", **body})
-        return PlainTextResponse("404 page not found\n", status_code=404)
+        body = discovery.found(
+            path, self._resources, modern=self.cluster.modern, address=request.url.netloc
+        )
+        if body is None:
+            return PlainTextResponse("404 page not found\n", status_code=404)
+        return _json(200, body)
 
     async def _perform(self, request: Request, target: Target, resource: Resource) -> Response:
-        asked, query = target.asked, request.query_params
+        asked = target.asked
         if asked.verb in ("get", "list", "watch"):
             return self._read(request, target, resource)
         body = await _read(request)
@@ -209,9 +198,7 @@ class Server:
         elif asked.verb == "patch":
             answer = self._writes.patch(resource, namespace, name, body, content, options)
         else:
-            body = _delete_options(body, query.get("propagationPolicy"))
-            dry_run = options.dry_run
-            answer = self._writes.delete(resource, namespace, name, body, dry_run=dry_run)
+            answer = self._writes.delete(resource, namespace, name, _removal(request, body))
         return _answered(answer)
 
     def _read(self, request: Request, target: Target, resource: Resource) -> Response:
@@ -222,7 +209,9 @@ class Server:
         if asked.verb == "get":
             obj = self.cluster.get(resource, namespace, asked.name)
             if target.subresource == "log":
-                return PlainTextResponse(self._logs.read(obj, _log_wish(query)))
+                text = self._logs.read(obj, _log_wish(query))
+                placed = obj["spec"].get("nodeName")
+                return PlainTextResponse(text, 200 if placed else 204)
             return _json(200, shown(obj, resource))
         wish = _list_wish(query, namespace, asked.name)
         if asked.verb == "list":
@@ -230,6 +219,20 @@ class Server:
         reads.selection(resource, wish)  # a bad selector is refused before the stream begins
         stream = reads.watched(self.cluster, resource, wish, self.stopping)
         return StreamingResponse(stream, media_type="application/json")
+
+
+def _takes(target: Target, resource: Resource) -> bool:
+    """Whether a verb fits the resource, and a collection or an object."""
+    verb, named = target.asked.verb, bool(target.asked.name)
+    return verb in resource.verbs and named is (verb not in ("create", "list", "watch"))
+
+
+async def _is_dry(request: Request) -> bool:
+    """Whether the server took the request as a dry run; see `removal` for deletes."""
+    body = await request.body() if request.method == "DELETE" else b""
+    if body:
+        return b'"dryRun"' in body and b'"All"' in body
+    return "All" in request.query_params.getlist("dryRun")
 
 
 async def _read(request: Request) -> bytes:
@@ -262,10 +265,7 @@ def _options(request: Request, verb: str) -> Options:
     query = request.query_params
     dry_run = query.getlist("dryRun")
     if dry_run and dry_run != ["All"]:
-        told = ", ".join(f'"{value}"' for value in dry_run)
-        text = f'Unsupported value: []string{{{told}}}: supported values: "All"'
-        kind = f"{verb.capitalize()}Options"
-        raise invalid("meta.k8s.io", kind, "", [cause("FieldValueNotSupported", text, "dryRun")])
+        raise bad_dry_run(f"{verb.capitalize()}Options", dry_run)
     agent = request.headers.get("user-agent", "unknown").partition("/")[0]
     force = query.get("force")
     return Options(
@@ -277,10 +277,9 @@ def _options(request: Request, verb: str) -> Options:
     )
 
 
-def _delete_options(body: bytes, policy: str | None) -> bytes:
-    if policy is None:
-        return body
-    return json.dumps({**(json.loads(body) if body else {}), "propagationPolicy": policy}).encode()
+def _removal(request: Request, body: bytes) -> Removal:
+    query = request.query_params
+    return removal(body, {key: query.getlist(key) for key in query})
 
 
 def _number(query: Mapping[str, str], key: str) -> int | None:
@@ -332,9 +331,15 @@ def _answered(answer: Answer) -> Response:
     return response
 
 
-def _cut(send: Send) -> None:
+class _Cut(Response):
     """Ends the connection without a word; uvicorn keeps its transport behind `send`."""
-    cycle = getattr(send, "__self__", None)
-    if cycle is None:
-        raise ConnectionResetError("scripted reset, and no connection to cut")
-    cycle.transport.abort()
+
+    def __init__(self) -> None:
+        super().__init__(status_code=0)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        del scope, receive
+        cycle = getattr(send, "__self__", None)
+        if cycle is None:
+            raise ConnectionResetError("scripted reset, and no connection to cut")
+        cycle.transport.abort()

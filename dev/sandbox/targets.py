@@ -19,11 +19,11 @@ class Target:
 
 
 def target(method: str, path: str, *, watch: bool, served: Iterable[Resource]) -> Target:
-    parts = [part for part in path.split("/") if part]
-    if len(parts) >= 3 and parts[0] == "api":
-        return _resource(method, "", parts[1], parts[2:], watch=watch, served=served)
-    if len(parts) >= 4 and parts[0] == "apis":
-        return _resource(method, parts[1], parts[2], parts[3:], watch=watch, served=served)
+    match [part for part in path.split("/") if part]:
+        case ["api", version, *parts] if parts:
+            return _resource(method, "", version, parts, watch=watch, served=served)
+        case ["apis", group, version, *parts] if parts:
+            return _resource(method, group, version, parts, watch=watch, served=served)
     verb = {"GET": "get", "HEAD": "head"}.get(method, method.lower())
     return Target(asked=Asked(verb=verb, path=path))
 
@@ -37,11 +37,9 @@ def _resource(
     watch: bool,
     served: Iterable[Resource],
 ) -> Target:
-    namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 1:
-        namespace = parts[1]
-        if len(parts) > 2:
-            parts = parts[2:]
+    namespace = parts[1] if parts[0] == "namespaces" and parts[1:] else ""
+    if namespace and parts[2:]:
+        parts = parts[2:]
     plural, name, subresource = (*parts, "", "")[:3]
     resource = next(
         (r for r in served if (r.group, r.version, r.plural) == (group, version, plural)), None

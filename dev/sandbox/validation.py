@@ -1,6 +1,6 @@
-"""What the server refuses with 422 and its causes, for metadata, Services and ConfigMaps; pure.
+"""What the server refuses with 422 and its causes, all but pod templates; pure.
 
-Pod templates are in `dev.sandbox.pod_validation`. Not complete: the rules that people and agents run
+Pod templates are in `dev.sandbox.pod_validation`. Not complete: rules that people and agents run
 into. Source: Kubernetes `pkg/apis/{core,apps}/validation`.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.sandbox import names, pod_validation, selectors
-from dev.sandbox.causes import Causes, bad, go, labels, required, unsupported
+from dev.sandbox.causes import LAST_PORT, Causes, bad, go, labels, required, unsupported
 from dev.sandbox.resources import Obj, Resource
 from dev.sandbox.status import cause, invalid
 
@@ -156,7 +156,7 @@ def _service_port(port: Obj, field: str, *, alone: bool) -> Causes:
 
 
 def _port_number(value: int, field: str) -> Causes:
-    if not 1 <= value <= 65535:
+    if not 1 <= value <= LAST_PORT:
         yield bad(field, value, "must be between 1 and 65535, inclusive")
 
 

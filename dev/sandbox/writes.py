@@ -4,12 +4,13 @@ Turns bodies and options into calls of `dev.sandbox.cluster`; knows nothing of s
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dev.sandbox import apply, managers, patches, schema
 from dev.sandbox.cluster import Cluster
-from dev.sandbox.fieldsets import MissingKey
+from dev.sandbox.fieldsets import MissingKeyError
 from dev.sandbox.garbage import Garbage
 from dev.sandbox.managers import Manager, Owned
 from dev.sandbox.resources import LEASES, Obj, Resource
@@ -49,6 +50,41 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Delete options; `grace` in seconds, None for the Pod's own."""
+
+    dry_run: bool = False
+    policy: str = "Background"
+    grace: int | None = None
+    preconditions: Obj = field(default_factory=dict)
+
+
+def removal(body: bytes, query: Mapping[str, list[str]]) -> Removal:
+    """Options of the body or, only when there is none, of the query.
+
+    The real server does not look at the query of a delete that has a body: `?dryRun=All` beside
+    a body deletes. Whoever gets this wrong shall find out here.
+    """
+    given: Obj = json.loads(body) if body else {}
+    if not body:
+        given = {k: v[0] for k, v in query.items() if v} | {"dryRun": query.get("dryRun") or []}
+    policy, dry_run = given.get("propagationPolicy") or "Background", given.get("dryRun") or []
+    if policy not in ("Background", "Foreground", "Orphan"):
+        allowed = '"Foreground", "Background", "Orphan", "nil"'
+        text = f'Unsupported value: "{policy}": supported values: {allowed}'
+        raise bad_options("DeleteOptions", "FieldValueNotSupported", text, "propagationPolicy")
+    if dry_run not in ([], ["All"]):
+        raise bad_dry_run("DeleteOptions", dry_run)
+    grace = given.get("gracePeriodSeconds")
+    return Removal(
+        dry_run=bool(dry_run),
+        policy=policy,
+        grace=None if grace is None else int(grace),
+        preconditions=given.get("preconditions") or {},
+    )
+
+
 class Writes:
     """Answers write requests that were authorized."""
 
@@ -76,7 +112,7 @@ class Writes:
         if resource is LEASES and not metadata.get("resourceVersion"):
             text = "Invalid value: 0x0: must be specified for an update"
             causes = [cause("FieldValueInvalid", text, "metadata.resourceVersion")]
-            raise invalid(resource.group, resource.kind, name, causes)
+            raise invalid(resource.group, resource.plural, name, causes)
         who = self._cluster.writer(resource, options.manager)
         new = self._cluster.update(resource, live, decoded.obj, who, dry_run=options.dry_run)
         return Answer(code=200, body=new, warnings=self._warnings(decoded, new, options))
@@ -94,7 +130,7 @@ class Writes:
             return self._apply(resource, namespace, name, body, options)
         if options.force is not None:
             text = "Forbidden: may not be specified for non-apply patch"
-            raise _bad_options("PatchOptions", "FieldValueForbidden", text, "force")
+            raise bad_options("PatchOptions", "FieldValueForbidden", text, "force")
         live = self._cluster.get(resource, namespace, name)
         patched = patched_body(live, body, content_type, resource)
         decoded = self._decodepatched_body(resource, patched, options)
@@ -118,7 +154,7 @@ class Writes:
     ) -> Answer:
         if not options.manager_given:
             text = "Required value: is required for apply patch"
-            raise _bad_options("PatchOptions", "FieldValueRequired", text, "fieldManager")
+            raise bad_options("PatchOptions", "FieldValueRequired", text, "fieldManager")
         config, duplicates = self._configuration(resource, namespace, name, body)
         who = Manager(name=options.manager, operation="Apply", api_version=resource.api_version)
         live = self._cluster.store.get(resource.key, namespace, name)
@@ -130,12 +166,13 @@ class Writes:
                 made = self._apply_new(resource, namespace, config, who, options)
                 return Answer(code=201, body=made, warnings=warnings)
             new = self._apply_over(resource, live, config, who, options)
-        except MissingKey as error:
+        except MissingKeyError as error:
             raise _untyped(
                 resource,
                 namespace,
                 name,
-                f"associative list with keys has an element that omits key field {error}",
+                f'associative list with keys has an element that omits key field "{error}"',
+                modern=self._cluster.modern,
             ) from error
         return Answer(code=200, body=new, warnings=warnings)
 
@@ -157,7 +194,7 @@ class Writes:
         ]
         if unknown:
             text = unknown[0] if len(unknown) == 1 else "errors:\n  " + "\n  ".join(unknown)
-            raise _untyped(resource, namespace, name, text)
+            raise _untyped(resource, namespace, name, text, modern=self._cluster.modern)
         schema.check_types(raw, schema.of(resource), resource.kind)
         config: Obj = schema.without_unknown(raw, schema.of(resource))
         config.pop("status", None)
@@ -172,7 +209,7 @@ class Writes:
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object"
             raise conflict(resource, name, why + " was found")
         blank: Obj = {"metadata": {}}
-        _, claimed = apply.applied(blank, config, resource, who, self._cluster.now())
+        _, claimed = apply.applied(blank, config, resource, who)
         config["metadata"].pop("resourceVersion", None)
         new = self._cluster.prepared(resource, config, namespace)
         owned = {who: Owned(fields=claimed, time=self._cluster.now())}
@@ -183,37 +220,33 @@ class Writes:
         self, resource: Resource, live: Obj, config: Obj, who: Manager, options: Options
     ) -> Obj:
         now = self._cluster.now()
-        merged, claimed = apply.applied(live, config, resource, who, now)
+        merged, claimed = apply.applied(live, config, resource, who)
         owned = apply.owned_after(
             live, merged, resource, who, claimed, force=bool(options.force), now=now
         )
-        ready = self._cluster.readied(resource, live, merged, status=False)
+        ready = self._cluster.readied(resource, live, merged)
         new = managers.with_owners(ready, owned)
         return self._cluster.commit(resource, live, new, dry_run=options.dry_run)
 
-    def delete(
-        self, resource: Resource, namespace: str, name: str, body: bytes, *, dry_run: bool
-    ) -> Answer:
-        options: Obj = json.loads(body) if body else {}
+    def delete(self, resource: Resource, namespace: str, name: str, wish: Removal) -> Answer:
         live = self._cluster.get(resource, namespace, name)
-        self._cluster.check_preconditions(resource, live, options.get("preconditions") or {})
-        policy = options.get("propagationPolicy") or "Background"
-        if policy not in ("Background", "Foreground", "Orphan"):
-            raise bad_request(f'invalid propagationPolicy "{policy}"')
-        metadata = live["metadata"]
-        if dry_run or options.get("dryRun") == ["All"]:
-            return Answer(code=200, body=success(resource, name, metadata["uid"]))
-        marked, gone = self._garbage.delete(resource.key, live, policy)
-        body_ = success(resource, name, metadata["uid"]) if gone else marked
-        return Answer(code=200, body=body_)
+        self._cluster.check_preconditions(resource, live, wish.preconditions)
+        uid = live["metadata"]["uid"]
+        if wish.dry_run:
+            return Answer(code=200, body=success(resource, name, uid))
+        marked, gone = self._garbage.delete(resource.key, live, wish.policy, grace=wish.grace)
+        return Answer(code=200, body=success(resource, name, uid) if gone else marked)
 
     def _decode(self, resource: Resource, body: bytes, options: Options) -> Decoded:
         raw, duplicates = _body(body, resource)
         given = (raw.get("apiVersion"), raw.get("kind")) if isinstance(raw, dict) else ("", "")
         if given[1] and given != (resource.api_version, resource.kind):
+            version = (given[0] or "").rpartition("/")[2]
+            group = resource.group.partition(".")[0] or "core"
             raise bad_request(
-                f'{given[1]} in version "{(given[0] or "").rpartition("/")[2]}" cannot be handled'
-                f" as a {resource.kind}: no kind registered for it here"
+                f'{given[1]} in version "{version}" cannot be handled as a {resource.kind}:'
+                f" converting ({version}.{given[1]}) to ({group}.{resource.kind}): unknown"
+                " conversion"
             )
         decoded = schema.decode(raw, resource, duplicates=duplicates)
         self._complain(resource, decoded, options)
@@ -251,16 +284,19 @@ def _deprecations(obj: Obj) -> list[str]:
     return found
 
 
-def _bad_options(kind: str, reason: str, text: str, field: str) -> ApiError:
+def bad_options(kind: str, reason: str, text: str, field: str) -> ApiError:
     return invalid("meta.k8s.io", kind, "", [cause(reason, text, field)])
 
 
-def _untyped(resource: Resource, namespace: str, name: str, why: str) -> ApiError:
-    text = (
-        f"failed to create typed patch object ({namespace}/{name}; {resource.api_version},"
-        f" Kind={resource.kind}): {why}"
-    )
-    return ApiError(500, "", text)
+def bad_dry_run(kind: str, values: list[str]) -> ApiError:
+    told = ", ".join(f'"{value}"' for value in values)
+    text = f'Unsupported value: []string{{{told}}}: supported values: "All"'
+    return bad_options(kind, "FieldValueNotSupported", text, "dryRun")
+
+
+def _untyped(resource: Resource, namespace: str, name: str, why: str, *, modern: bool) -> ApiError:
+    which = f" ({namespace}/{name}; {resource.api_version}, Kind={resource.kind})" if modern else ""
+    return ApiError(500, "", f"failed to create typed patch object{which}: {why}")
 
 
 def _body(body: bytes, resource: Resource) -> tuple[Any, list[str]]:
@@ -298,6 +334,6 @@ def patched_body(live: Obj, body: bytes, content_type: str, resource: Resource) 
         return patches.merge_patch(live, patch)
     if content_type == STRATEGIC:
         return patches.strategic(live, patch, schema.of(resource))
+    accepted = f"{JSON_PATCH}, {MERGE}, {STRATEGIC}, {APPLY}"
     text = "the body of the request was in an unknown format - accepted media types include: "
-    accepted = ", ".join((JSON_PATCH, MERGE, STRATEGIC, APPLY))
     raise ApiError(415, "UnsupportedMediaType", text + accepted, details={})

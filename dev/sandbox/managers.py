@@ -96,8 +96,11 @@ def _entry(manager: Manager, owned: Owned) -> Obj:
 
 
 def after_update(live: Obj | None, new: Obj, resource: Resource, who: Manager, now: str) -> Obj:
-    """The new object with its writer owning what it added or changed."""
-    before = owners(live) if live else {}
+    """The new object with its writer owning what it added or changed.
+
+    A writer may edit managedFields directly, as kubectl does when it moves to server-side apply.
+    """
+    before = owners(new) or (owners(live) if live else {})
     change = fieldsets.compare(unmanaged(live or blank(resource)), unmanaged(new), of(resource))
     written = (change.modified | change.added) - UNOWNED
     lost = written | change.removed

@@ -51,7 +51,7 @@ def _item(value: JSON) -> Iterator[str]:
 def _block(text: str) -> Iterator[str]:
     """A text of several lines: `|` ends in a line feed, `|-` does not."""
     yield "|" if text.endswith("\n") else "|-"
-    yield from (_INDENT + line for line in text.removesuffix("\n").split("\n"))
+    yield from text.removesuffix("\n").split("\n")
 
 
 def _is_nested(value: JSON) -> bool:

@@ -50,6 +50,9 @@ _FOREIGN = _Page(
 _SIGN_IN_FAILED = _Page(400, "The sign-in did not work", _SIGN_IN)
 _TAMPERED = _Page(500, "This plan cannot be trusted", "Do not approve it by any other way. "
     + _OPERATOR)  # fmt: skip
+_NO_PROVIDER = _Page(
+    503, "The identity provider does not answer", "Nothing was decided. Try again in a moment."
+)
 _BUSY = _Page(503, "Not now", "Nothing was lost. Try again in a few seconds.")
 
 _PAGES: Final[Mapping[str, _Page]] = {
@@ -100,9 +103,8 @@ _PAGES: Final[Mapping[str, _Page]] = {
         "Start them, or try again in a few seconds.",
     ),
     "worker_timeout": _Page(504, "The worker did not answer in time", _LOOK),
-    "provider_unavailable": _Page(
-        503, "The identity provider does not answer", "Nothing was decided. Try again in a moment."
-    ),
+    "provider_unavailable": _NO_PROVIDER,
+    "identity_provider_unavailable": _NO_PROVIDER,
     "provider_misfit": _Page(502, "The identity provider does not fit", _OPERATOR),
 }
 

@@ -76,7 +76,6 @@ class Metadata:
     authorization_endpoint: str
     token_endpoint: str
     par_endpoint: str
-    jwks_uri: str
     promises_iss: bool
     """RFC 9207: the provider always names itself in its responses."""
 
@@ -228,7 +227,7 @@ def read_metadata(document: Mapping[str, object], config: ProviderConfig) -> Met
     """Returns the endpoints that logins use, with the configured overrides.
 
     Where the token endpoint is overridden, the gateway reaches the provider by another name than
-    browsers do; the other endpoints on the same origin are then taken from there too.
+    browsers do; pushed requests then go there too, if both endpoints have one origin.
 
     Raises:
         ProviderMisfit: the metadata are for another issuer, lack an endpoint or are not https.
@@ -242,7 +241,6 @@ def read_metadata(document: Mapping[str, object], config: ProviderConfig) -> Met
         or _endpoint(document, "authorization_endpoint"),
         token_endpoint=_endpoint(document, "token_endpoint"),
         par_endpoint=_endpoint(document, "pushed_authorization_request_endpoint"),
-        jwks_uri=_endpoint(document, "jwks_uri"),
         promises_iss=document.get("authorization_response_iss_parameter_supported") is True,
     )
     if config.token_endpoint:
@@ -261,17 +259,13 @@ def make_client(config: ProviderConfig) -> httpx2.AsyncClient:
 
 
 def _reached_by(found: Metadata, token_endpoint: str) -> Metadata:
-    public, ours = origin_of(found.token_endpoint), origin_of(token_endpoint)
-
-    def moved(url: str) -> str:
-        return ours + url[len(public) :] if origin_of(url) == public else url
-
-    return replace(
-        found,
-        token_endpoint=token_endpoint,
-        par_endpoint=moved(found.par_endpoint),
-        jwks_uri=moved(found.jwks_uri),
-    )
+    """The endpoints as the gateway reaches them: PAR moves along with the token endpoint."""
+    pushed = urlsplit(found.par_endpoint)
+    if origin_of(found.par_endpoint) != origin_of(found.token_endpoint):
+        return replace(found, token_endpoint=token_endpoint)
+    here = urlsplit(token_endpoint)
+    moved = pushed._replace(scheme=here.scheme, netloc=here.netloc).geturl()
+    return replace(found, token_endpoint=token_endpoint, par_endpoint=moved)
 
 
 def _endpoint(document: Mapping[str, object], name: str) -> str:

@@ -5,7 +5,7 @@ The planner asks before it makes a plan, the applier again before it writes, the
 * a **manifest** is checked as it was sent (`check_write`), and what the dry-run makes of it is
   checked too (`check_predicted`), since server-side apply merges it with fields of other owners;
 * of a **predicted** object only what the live one does not break already counts: a workload that an
-  administrator made privileged can still be changed, though not made worse;
+  administrator made privileged can still get another version or more replicas, but not new code;
 * **scale** and **restart** change a number and an annotation, so only the number is checked;
 * **set image** checks the new image, not the rest of the template, which it leaves alone.
 
@@ -21,7 +21,7 @@ from shared.guardrails.fields import check_fields, check_shape
 from shared.guardrails.images import check_image as _check_image
 from shared.guardrails.metadata import check_metadata
 from shared.guardrails.pods import PodTemplate
-from shared.guardrails.podtemplates import check_pod_template
+from shared.guardrails.podtemplates import check_inherited, check_pod_template
 from shared.guardrails.policy import Policy
 from shared.guardrails.replicas import check_replicas
 from shared.guardrails.rules import Violation
@@ -57,9 +57,14 @@ def check_predicted(
     wrong_shape = check_shape(kind, predicted)
     if wrong_shape:
         return wrong_shape
-    broken_before = set() if live is None else set(_check_spec(kind, live, live, policy))
     found = _check_spec(kind, predicted, live, policy)
-    return tuple(item for item in found if item not in broken_before)
+    if live is None:
+        return tuple(found)
+    broken_before = set(_check_spec(kind, live, live, policy))
+    return (
+        *(item for item in found if item not in broken_before),
+        *check_inherited(PodTemplate.of(predicted), PodTemplate.of(live)),
+    )
 
 
 def check_delete(ref: ObjectRef, live: _Body | None) -> tuple[Violation, ...]:

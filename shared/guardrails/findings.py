@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from shared.guardrails.pods import PodTemplate
 from shared.manifests import JSON, Kind, mapping_at, mappings_at, path_text, shown, text_at
+from shared.redaction import redact
 
 Severity = Literal["info", "warning", "critical"]
 
@@ -27,16 +28,6 @@ _SECRET_NAME: Final = re.compile(
     r"|id_(?:rsa|dsa|ecdsa|ed25519)|\.(?:key|p12|pfx|jks)$|(?:^|[-_.])(?:pwd|dsn)(?:$|[-_.])",
     re.IGNORECASE,
 )
-_SECRET_VALUE: Final = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\."  # a JWT
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\b(?:ghp|gho|ghs|ghu|github_pat|glpat|xox[abprs]|sk_live|rk_live)[-_][A-Za-z0-9_-]{10,}"
-    r"|\bAIza[A-Za-z0-9_-]{35}\b"
-    r"|\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,80}:[^\s/:@]{1,80}@"
-    r"|\b(?:password|passwd|secret|token|api[-_]?key)['\"]?\s{0,3}[=:]\s{0,3}['\"]?[^\s'\"${<]{6,}",
-    re.IGNORECASE,
-)
 _REFERENCE: Final = re.compile(r"(?i)(?:true|false|\d{1,6}|/\S*|\$[({]\w+[)}]|\S+\.ya?ml|)")
 """Values under a telling name that are none: switches, numbers, paths, references."""
 
@@ -52,7 +43,7 @@ def find_in_plan(kind: Kind, body: Mapping[str, JSON]) -> tuple[PlanFinding, ...
 
 def looks_secret(name: str, value: str) -> bool:
     """Whether a value, by its name or by itself, looks like a credential."""
-    if _SECRET_VALUE.search(value):
+    if redact(value).hits:
         return True
     return bool(_SECRET_NAME.search(name)) and not _REFERENCE.fullmatch(value)
 

@@ -6,16 +6,17 @@ from typing import Final
 from shared.guardrails.images import check_image
 from shared.guardrails.pods import Part, PodTemplate
 from shared.guardrails.podsecurity import check_pod_security
-from shared.guardrails.policy import Policy
+from shared.guardrails.policy import PodSecurityLevel, Policy
 from shared.guardrails.rules import Violation, violation
 from shared.guardrails.secrets import check_secrets
-from shared.manifests import mapping_at, mappings_at, shown, text_at
+from shared.manifests import JSON, mapping_at, mappings_at, shown, text_at
 
 _CONTROL_PLANE: Final = "node-role.kubernetes.io/"
 _SYSTEM_CLASSES: Final = "system-"
 _CREDENTIAL_SOURCES: Final = ("serviceAccountToken", "podCertificate")
 _NO_ACCOUNT: Final = frozenset({"", "default"})
 """What a Pod gets that asks for no service account."""
+_VERSION_FIELDS: Final = frozenset({"image", "imagePullPolicy", "resources"})
 _JUDGED_ELSEWHERE: Final = frozenset({"name", "hostPath"})
 
 
@@ -32,6 +33,32 @@ def check_pod_template(
         image = text_at(container.body, "image")
         yield from check_image(image, policy, path=container.at("image"))
         yield from _limits(container, policy)
+
+
+def check_inherited(template: PodTemplate, live: PodTemplate) -> Iterator[Violation]:
+    """Refuse to add to a workload that breaks the baseline and goes on to break it.
+
+    Server-side apply merges a harmless manifest with what an administrator wrote: a command, a
+    container or a mount added to a privileged Pod would have its rights.
+    """
+    baseline = PodSecurityLevel.BASELINE
+    before = set(check_pod_security(live, baseline))
+    kept = [item for item in check_pod_security(template, baseline) if item in before]
+    if not kept:
+        return
+    known = {container.path: container for container in live.containers()}
+    for container in template.containers():
+        old = known.get(container.path)
+        if old is None or _settled(old) != _settled(container):
+            rules = ", ".join(sorted({item.rule_id for item in kept}))
+            yield violation(
+                "IG-POD-INHERITED", container.path, f"The workload breaks {rules} already."
+            )
+
+
+def _settled(container: Part) -> dict[str, JSON]:
+    """What of a container decides what it can do; versions and sizes do not."""
+    return {key: item for key, item in container.body.items() if key not in _VERSION_FIELDS}
 
 
 def _placement(template: PodTemplate) -> Iterator[Violation]:

@@ -94,6 +94,11 @@ _RULES: Final[dict[str, Rule]] = {
     "IG-POD-HOSTPATH": Rule("hostPath volumes open the node's file system.", _LEVEL),
     "IG-POD-HOSTPORT": Rule("hostPort opens a port of the node.", _LEVEL),
     "IG-POD-HOSTPROCESS": Rule("Windows host processes run as the node.", _LEVEL),
+    "IG-POD-INHERITED": Rule(
+        "A workload that is outside the Pod Security baseline gets new versions, not new code: it "
+        "would run with those rights.",
+        "Ask an administrator to change this workload.",
+    ),
     "IG-POD-LIMITS": Rule(
         "The namespace's policy demands resource limits.", "Set resources.limits."
     ),

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 import shared.guardrails
-from shared.guardrails import RULES, PodSecurityLevel, Policy, Violation, check_delete, check_scale
+from shared.guardrails import (
+    RULES,
+    PodSecurityLevel,
+    Policy,
+    Violation,
+    check_delete,
+    check_predicted,
+    check_scale,
+)
 from shared.manifests import JSON, Kind, ObjectRef
 
 from .objects import config_map, container, deployment, ids, service, with_at, written
@@ -79,6 +87,12 @@ CASES: dict[str, Callable[[], tuple[Violation, ...]]] = {
     "IG-POD-HOSTPATH": lambda: written(deployment(volumes=volume(hostPath={"path": "/"}))),
     "IG-POD-HOSTPORT": lambda: written(container(ports=[{"containerPort": 1, "hostPort": 1}])),
     "IG-POD-HOSTPROCESS": lambda: context(windowsOptions={"hostProcess": True}),
+    "IG-POD-INHERITED": lambda: check_predicted(
+        Kind.DEPLOYMENT,
+        container(securityContext={"privileged": True}, command=["sh"]),
+        container(securityContext={"privileged": True}),
+        Policy(),
+    ),
     "IG-POD-LIMITS": lambda: written(deployment(), require_limits=frozenset({"memory"})),
     "IG-POD-NODENAME": lambda: written(deployment(nodeName="node-1")),
     "IG-POD-NONROOT": lambda: restricted("runAsNonRoot", None),

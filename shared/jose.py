@@ -31,6 +31,7 @@ __all__ = [
     "authenticate",
     "check_claims",
     "key_id",
+    "numeric_date",
     "parse_key_set",
     "verify",
 ]

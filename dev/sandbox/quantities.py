@@ -18,5 +18,5 @@ def quantity(text: object) -> Decimal:
     """The amount that `500m`, `2`, `1Gi`, `1e3` stand for; raises ValueError for anything else."""
     found = _SHAPE.fullmatch(str(text))
     if found is None or found[2] not in _SUFFIXES:
-        raise ValueError(text)
+        raise ValueError(f"not a quantity: {text}")
     return Decimal(found[1]) * _SUFFIXES[found[2]]

@@ -1,5 +1,6 @@
 """Puts the parts of the simulated cluster together, and keeps its objects between runs."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from dev.sandbox.kubelet import Kubelet
 from dev.sandbox.logs import Logs
 from dev.sandbox.rbac import Identity
 from dev.sandbox.server import Server
-from dev.sandbox.store import Store
+from dev.sandbox.store import Change, Store
+
+NOT_KEPT = ("pods", "events")  # Pods die with the node and are made anew
+SAVE_AFTER = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,9 @@ class Sandbox:
         )
         recorder, garbage, logs = Recorder(self.cluster), Garbage(self.cluster), Logs()
         self._load()
+        self._save_due: asyncio.TimerHandle | None = None
+        if settings.state is not None:
+            self.store.listen(self._on_change)
         self._kubelet = Kubelet(self.cluster, recorder, garbage, logs)
         self._controllers = Controllers(self.cluster, recorder, garbage)
         self.server = Server(self.cluster, garbage, logs, identities=identities, tokens=tokens)
@@ -56,6 +63,12 @@ class Sandbox:
         seeds.put_base(self.cluster)
         if self._settings.demo:
             seeds.put_demo(self.cluster)
+
+    def _on_change(self, change: Change) -> None:
+        """A killed process loses the last moment at most: claims must not be forgotten."""
+        if self._save_due is None and change.storage not in NOT_KEPT:
+            loop = asyncio.get_running_loop()
+            self._save_due = loop.call_later(SAVE_AFTER, self._save)
 
     async def stop(self) -> None:
         self.server.stopping.set()
@@ -68,7 +81,7 @@ class Sandbox:
         return self._settings.state / "objects.json" if self._settings.state else None
 
     def _load(self) -> None:
-        """The objects of the last run. Pods die with the node and are made anew."""
+        """Brings back the objects of the last run."""
         if self._file is None or not self._file.exists():
             return
         kept = json.loads(self._file.read_text())
@@ -77,13 +90,15 @@ class Sandbox:
             self.store.load(storage, obj)
 
     def _save(self) -> None:
+        if self._save_due is not None:
+            self._save_due.cancel()
+            self._save_due = None
         if self._file is None:
             return
-        left_out = ("pods", "events")
         objects = [
             (storage, obj)
             for storage, obj in self.store.everything()
-            if storage not in left_out and not obj["metadata"].get("deletionTimestamp")
+            if storage not in NOT_KEPT and not obj["metadata"].get("deletionTimestamp")
         ]
         kept = {"revision": self.store.revision, "objects": objects}
         write_private(self._file, json.dumps(kept).encode())

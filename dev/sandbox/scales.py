@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from dev.sandbox import schema
+from dev.sandbox import bodies, schema
 from dev.sandbox.cluster import Cluster
 from dev.sandbox.resources import CONFIGMAPS, Obj, Resource
 from dev.sandbox.status import ApiError, cause, invalid, not_found
-from dev.sandbox.writes import Answer, Options, patched_body
+from dev.sandbox.writes import Answer, Options
 
 
 class Scales:
@@ -75,7 +75,7 @@ class Scales:
         if self._cluster.store.get(resource.key, namespace, name) is None:
             raise not_found(resource, name)
         scale = self.get(resource, namespace, name)
-        patched = patched_body(scale, body, content_type, CONFIGMAPS)
+        patched = bodies.patched(scale, body, content_type, CONFIGMAPS)
         return self.put(resource, namespace, name, patched, options)
 
 

@@ -12,19 +12,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from dev.sandbox import control, discovery, rbac, reads, targets
+from dev.sandbox import control, discovery, queries, rbac, reads, targets
 from dev.sandbox.cluster import Cluster
 from dev.sandbox.events import shown
 from dev.sandbox.faults import Fault, Faults, RequestLog
 from dev.sandbox.garbage import Garbage
 from dev.sandbox.logs import Logs
-from dev.sandbox.logs import Wish as LogWish
 from dev.sandbox.rbac import Asked, Identity
 from dev.sandbox.resources import Obj, Resource, served
 from dev.sandbox.scales import Scales
-from dev.sandbox.status import ApiError, bad_request, no_such_path
+from dev.sandbox.status import ApiError, no_such_path
 from dev.sandbox.targets import Target
-from dev.sandbox.writes import Answer, Options, Removal, Writes, bad_dry_run, removal
+from dev.sandbox.writes import Answer, Writes
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -181,7 +180,7 @@ class Server:
         if asked.verb in ("get", "list", "watch"):
             return self._read(request, target, resource)
         body = await _read(request)
-        options = _options(request, asked.verb)
+        options = queries.options(request, asked.verb)
         namespace, name = asked.namespace if resource.namespaced else "", asked.name
         content = request.headers.get("content-type", "").partition(";")[0].strip()
         if target.subresource == "scale" and asked.verb == "patch":
@@ -198,7 +197,7 @@ class Server:
         elif asked.verb == "patch":
             answer = self._writes.patch(resource, namespace, name, body, content, options)
         else:
-            answer = self._writes.delete(resource, namespace, name, _removal(request, body))
+            answer = self._writes.delete(resource, namespace, name, queries.deletion(request, body))
         return _answered(answer)
 
     def _read(self, request: Request, target: Target, resource: Resource) -> Response:
@@ -209,11 +208,11 @@ class Server:
         if asked.verb == "get":
             obj = self.cluster.get(resource, namespace, asked.name)
             if target.subresource == "log":
-                text = self._logs.read(obj, _log_wish(query))
+                text = self._logs.read(obj, queries.reading(query))
                 placed = obj["spec"].get("nodeName")
                 return PlainTextResponse(text, 200 if placed else 204)
             return _json(200, shown(obj, resource))
-        wish = _list_wish(query, namespace, asked.name)
+        wish = queries.listing(query, namespace, asked.name)
         if asked.verb == "list":
             return _json(200, reads.listed(self.cluster, resource, wish))
         reads.selection(resource, wish)  # a bad selector is refused before the stream begins
@@ -259,59 +258,6 @@ def _review(body: bytes, who: Identity) -> Obj:
         path=review.get("spec", {}).get("nonResourceAttributes", {}).get("path", ""),
     )
     return {**review, "metadata": {}, "status": {"allowed": rbac.allowed(who, asked)}}
-
-
-def _options(request: Request, verb: str) -> Options:
-    query = request.query_params
-    dry_run = query.getlist("dryRun")
-    if dry_run and dry_run != ["All"]:
-        raise bad_dry_run(f"{verb.capitalize()}Options", dry_run)
-    agent = request.headers.get("user-agent", "unknown").partition("/")[0]
-    force = query.get("force")
-    return Options(
-        manager=(query.get("fieldManager") or agent)[:128],
-        manager_given=bool(query.get("fieldManager")),
-        dry_run=bool(dry_run),
-        force=None if force is None else force in ("1", "true"),
-        validation=query.get("fieldValidation") or "Warn",
-    )
-
-
-def _removal(request: Request, body: bytes) -> Removal:
-    query = request.query_params
-    return removal(body, {key: query.getlist(key) for key in query})
-
-
-def _number(query: Mapping[str, str], key: str) -> int | None:
-    try:
-        return int(query[key]) if query.get(key) else None
-    except ValueError as error:
-        raise bad_request(f"invalid value for {key}: {query[key]}") from error
-
-
-def _list_wish(query: Mapping[str, str], namespace: str, name: str) -> reads.Wish:
-    fields = query.get("fieldSelector", "")
-    if name:
-        fields = ",".join(filter(None, (fields, f"metadata.name={name}")))
-    return reads.Wish(
-        namespace=namespace,
-        labels=query.get("labelSelector", ""),
-        fields=fields,
-        limit=_number(query, "limit") or 0,
-        token=query.get("continue", ""),
-        revision=query.get("resourceVersion", ""),
-        seconds=_number(query, "timeoutSeconds"),
-    )
-
-
-def _log_wish(query: Mapping[str, str]) -> LogWish:
-    return LogWish(
-        container=query.get("container", ""),
-        previous=query.get("previous", "") in ("1", "true"),
-        timestamps=query.get("timestamps", "") in ("1", "true"),
-        tail=_number(query, "tailLines"),
-        limit=_number(query, "limitBytes"),
-    )
 
 
 def _json(code: int, body: Obj, headers: Mapping[str, str] | None = None) -> Response:

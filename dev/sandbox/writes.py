@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.sandbox import apply, managers, patches, schema
+from dev.sandbox import apply, bodies, managers, schema
 from dev.sandbox.cluster import Cluster
 from dev.sandbox.fieldsets import MissingKeyError
 from dev.sandbox.garbage import Garbage
@@ -23,11 +23,6 @@ from dev.sandbox.status import (
     invalid,
     success,
 )
-
-APPLY = "application/apply-patch+yaml"
-JSON_PATCH = "application/json-patch+json"
-MERGE = "application/merge-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,19 +121,19 @@ class Writes:
         content_type: str,
         options: Options,
     ) -> Answer:
-        if content_type == APPLY:
+        if content_type == bodies.APPLY:
             return self._apply(resource, namespace, name, body, options)
         if options.force is not None:
             text = "Forbidden: may not be specified for non-apply patch"
             raise bad_options("PatchOptions", "FieldValueForbidden", text, "force")
         live = self._cluster.get(resource, namespace, name)
-        patched = patched_body(live, body, content_type, resource)
-        decoded = self._decodepatched_body(resource, patched, options)
+        patched = bodies.patched(live, body, content_type, resource)
+        decoded = self._decode_patched(resource, patched, options)
         who = self._cluster.writer(resource, options.manager)
         new = self._cluster.update(resource, live, decoded.obj, who, dry_run=options.dry_run)
         return Answer(code=200, body=new, warnings=self._warnings(decoded, new, options))
 
-    def _decodepatched_body(self, resource: Resource, patched: Any, options: Options) -> Decoded:
+    def _decode_patched(self, resource: Resource, patched: Any, options: Options) -> Decoded:
         """A patch that leads to something unreadable is 422, not 400."""
         try:
             decoded = schema.decode(patched, resource, duplicates=[])
@@ -180,7 +175,7 @@ class Writes:
         self, resource: Resource, namespace: str, name: str, body: bytes
     ) -> tuple[Obj, list[str]]:
         """The applied document, checked against the schema."""
-        raw, duplicates = _yaml_or_json(body)
+        raw, duplicates = bodies.yaml_or_json(body)
         if not isinstance(raw, dict):
             raise bad_request("error decoding YAML: not an object")
         if raw.get("kind") != resource.kind or raw.get("apiVersion") != resource.api_version:
@@ -238,7 +233,7 @@ class Writes:
         return Answer(code=200, body=success(resource, name, uid) if gone else marked)
 
     def _decode(self, resource: Resource, body: bytes, options: Options) -> Decoded:
-        raw, duplicates = _body(body, resource)
+        raw, duplicates = bodies.object_of(body, resource)
         given = (raw.get("apiVersion"), raw.get("kind")) if isinstance(raw, dict) else ("", "")
         if given[1] and given != (resource.api_version, resource.kind):
             version = (given[0] or "").rpartition("/")[2]
@@ -261,27 +256,7 @@ class Writes:
         if not self._cluster.modern:
             return ()
         unknown = decoded.complaints if options.validation == "Warn" else ()
-        return (*unknown, *_deprecations(made))
-
-
-def _deprecations(obj: Obj) -> list[str]:
-    """A few of the warnings of `pkg/api/pod/warnings.go` that people meet."""
-    template = obj.get("spec", {}).get("template") if obj["kind"] == "Deployment" else None
-    if template is None:
-        return []
-    found = []
-    for key in template["metadata"].get("annotations") or {}:
-        if key.startswith("seccomp.security.alpha.kubernetes.io/"):
-            found.append(
-                f"spec.template.metadata.annotations[{key}]: non-functional in v1.27+; use the"
-                ' "seccompProfile" field instead'
-            )
-        if key.startswith("container.apparmor.security.beta.kubernetes.io/"):
-            found.append(
-                f"spec.template.metadata.annotations[{key}]: deprecated since v1.30; use the"
-                ' "appArmorProfile" field instead'
-            )
-    return found
+        return (*unknown, *bodies.deprecations(made))
 
 
 def bad_options(kind: str, reason: str, text: str, field: str) -> ApiError:
@@ -297,43 +272,3 @@ def bad_dry_run(kind: str, values: list[str]) -> ApiError:
 def _untyped(resource: Resource, namespace: str, name: str, why: str, *, modern: bool) -> ApiError:
     which = f" ({namespace}/{name}; {resource.api_version}, Kind={resource.kind})" if modern else ""
     return ApiError(500, "", f"failed to create typed patch object{which}: {why}")
-
-
-def _body(body: bytes, resource: Resource) -> tuple[Any, list[str]]:
-    try:
-        return schema.parse_json(body)
-    except ValueError as error:
-        text = body.decode(errors="replace")
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get"
-            f" version/kind; json parse error: {error} ({text[:200]})"
-        ) from error
-
-
-def _yaml_or_json(body: bytes) -> tuple[Any, list[str]]:
-    try:
-        return schema.parse_json(body)
-    except ValueError:
-        pass
-    import yaml  # noqa: PLC0415 - slow to import, and most clients send JSON
-
-    try:
-        return yaml.safe_load(body), []
-    except yaml.YAMLError as error:
-        raise bad_request(f"error decoding YAML: {error}") from error
-
-
-def patched_body(live: Obj, body: bytes, content_type: str, resource: Resource) -> Any:
-    try:
-        patch = json.loads(body)
-    except ValueError as error:
-        raise bad_request(f"error decoding patch: {error}") from error
-    if content_type == JSON_PATCH:
-        return patches.json_patch(live, patch)
-    if content_type == MERGE:
-        return patches.merge_patch(live, patch)
-    if content_type == STRATEGIC:
-        return patches.strategic(live, patch, schema.of(resource))
-    accepted = f"{JSON_PATCH}, {MERGE}, {STRATEGIC}, {APPLY}"
-    text = "the body of the request was in an unknown format - accepted media types include: "
-    raise ApiError(415, "UnsupportedMediaType", text + accepted, details={})

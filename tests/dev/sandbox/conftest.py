@@ -56,10 +56,11 @@ class Client:
             method, self.server + path, body=data, headers=headers, retries=False, timeout=10
         )
         text = reply.data.decode()
-        shown = json.loads(text) if "json" in reply.headers.get("Content-Type", "") else text
-        if reply.headers.get("Content-Type") == "application/jsonl":
-            shown = text
-        return Reply(code=reply.status, body=shown, headers={k.lower(): v for k, v in reply.headers.items()})
+        plain = reply.headers.get("Content-Type", "") != "application/json"
+        shown = text if plain else json.loads(text)
+        return Reply(
+            code=reply.status, body=shown, headers={k.lower(): v for k, v in reply.headers.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

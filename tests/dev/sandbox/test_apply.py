@@ -147,7 +147,7 @@ def test_the_uid_of_an_object_that_is_gone_is_a_conflict(admin: Client) -> None:
     assert "no existing object was found" in reply.body["message"]
 
 
-def test_a_dry_run_of_an_apply_shows_owners_and_keeps_nothing(admin: Client, web: str) -> None:
+def test_a_dry_run_of_an_apply_shows_owners_and_keeps_nothing(admin: Client) -> None:
     before = admin("GET", f"{CONFIGMAPS}/nginx-config").body
     body = configmap("nginx-config", extra="1")
 

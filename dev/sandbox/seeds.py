@@ -5,6 +5,7 @@ another way. Putting it twice changes nothing.
 """
 
 import base64
+import json
 import secrets
 
 from dev.sandbox.cluster import Cluster
@@ -44,13 +45,22 @@ def put_base(cluster: Cluster) -> None:
 
 
 def put_demo(cluster: Cluster) -> None:
-    """The demo in its namespace."""
+    """The demo in its namespace, as `kubectl apply` would leave it."""
     _put(cluster, SECRETS, _secret(), DEMO)
-    _put(cluster, CONFIGMAPS, nginx_config(), DEMO)
-    _put(cluster, DEPLOYMENTS, nginx(), DEMO)
-    _put(cluster, SERVICES, nginx_service(), DEMO)
+    _apply(cluster, CONFIGMAPS, nginx_config())
+    _apply(cluster, DEPLOYMENTS, nginx())
+    _apply(cluster, SERVICES, nginx_service())
     for deployment in broken():
-        _put(cluster, DEPLOYMENTS, deployment, DEMO)
+        _apply(cluster, DEPLOYMENTS, deployment)
+
+
+def _apply(cluster: Cluster, resource: Resource, obj: Obj) -> None:
+    """With the annotation in which kubectl remembers what it sent."""
+    metadata = {"annotations": {}, **obj["metadata"], "namespace": DEMO}
+    named = {"apiVersion": resource.api_version, "kind": resource.kind}
+    sent = json.dumps({**named, **obj, "metadata": metadata}, sort_keys=True, separators=(",", ":"))
+    remembered = {"kubectl.kubernetes.io/last-applied-configuration": sent + "\n"}
+    _put(cluster, resource, {**obj, "metadata": {**metadata, "annotations": remembered}}, DEMO)
 
 
 def _put(cluster: Cluster, resource: Resource, obj: Obj, namespace: str) -> None:

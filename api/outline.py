@@ -11,8 +11,9 @@ from typing import Final
 
 from shared.manifests import JSON
 
-_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@:+-]*")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@:+-]*")
 _NOT_PLAIN: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_NUMBER: Final = re.compile(r"[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|0[xob].*", re.IGNORECASE)
 _INDENT: Final = "  "
 
 
@@ -65,6 +66,5 @@ def _scalar(value: JSON) -> str:
 
 
 def _word(text: str) -> str:
-    if _PLAIN.fullmatch(text) and not text.endswith(":") and text.lower() not in _NOT_PLAIN:
-        return text
-    return json.dumps(text, ensure_ascii=False)
+    word = _PLAIN.fullmatch(text) and not text.endswith(":") and text.lower() not in _NOT_PLAIN
+    return text if word and not _NUMBER.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -22,15 +22,43 @@ def _text(value: JSON) -> str:
 
 
 def test_an_object_reads_like_yaml() -> None:
-    value: JSON = {"image": "nginx:1.27", "args": ["-g", "daemon off;"], "env": [], "m": {"a": 1}}
+    value: JSON = {
+        "image": "nginx:1.27",
+        "args": ["-g"],
+        "env": [],
+        "memory": "128Mi",
+        "m": {"a": 1},
+    }
 
-    assert (
-        _text(value) == 'image: nginx:1.27\nargs:\n  - "-g"\n  - "daemon off;"\nenv: []\nm:\n  a: 1'
-    )
+    assert list(outline(value)) == [
+        "image: nginx:1.27",
+        "args:",
+        '  - "-g"',
+        "env: []",
+        "memory: 128Mi",
+        "m:",
+        "  a: 1",
+    ]
 
 
 def test_a_string_that_could_pass_for_something_else_is_quoted() -> None:
-    for text in ("true", "No", "1", "1.5", "", "null", "a: b", "- a", "|", "{}", '"', "a:"):
+    for text in (
+        "true",
+        "No",
+        "1",
+        "1.5",
+        "",
+        "null",
+        "a: b",
+        "- a",
+        "|",
+        "{}",
+        '"',
+        "a:",
+        "0x1f",
+        "1e3",
+        "1_0",
+    ):
         assert _text(text) == json.dumps(text)
 
 

@@ -14,7 +14,7 @@ from api.outline import outline
 from api.review import Reviewed
 from shared.manifests import JSON
 from shared.outcomes import ObjectOutcome, Outcome
-from shared.plans import Action, PlannedChange, PlannedObject, State
+from shared.plans import Action, Identity, PlannedChange, PlannedObject, State
 
 FOLD_LINES: Final = 16
 FOLD_CHARACTERS: Final = 1200
@@ -53,10 +53,10 @@ _EXPLAINED: Final[dict[State, str]] = {
     State.SUPERSEDED: "The agent asked for another plan in its place.",
 }
 _ACTIONS: Final[dict[Action, str]] = {
-    Action.CREATE: "will be created",
-    Action.UPDATE: "will be changed",
-    Action.DELETE: "will be deleted",
-    Action.NO_OP: "stays as it is",
+    Action.CREATE: "create",
+    Action.UPDATE: "change",
+    Action.DELETE: "delete",
+    Action.NO_OP: "no change",
 }
 
 
@@ -127,7 +127,7 @@ class Sheet:
     created: Moment
     expires: Moment
     apply_before: Moment | None
-    decided: str
+    decided_by: Identity | None
     decided_at: Moment | None
     objects: tuple[ShownObject, ...]
     outcome: Outcome | None
@@ -164,7 +164,7 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
     """Returns what the page of one plan shows."""
     label, tone = _STATES[reviewed.state]
     plan, receipt = reviewed.plan, reviewed.receipt
-    decided, decided_at = _decision(reviewed)
+    decided_by, decided_at = _decision(reviewed)
     return Sheet(
         reviewed=reviewed,
         label=label,
@@ -173,7 +173,7 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
         created=moment(plan.created_at, now=now),
         expires=moment(plan.expires_at, now=now),
         apply_before=moment(receipt.receipt.apply_before, now=now) if receipt else None,
-        decided=decided,
+        decided_by=decided_by,
         decided_at=None if decided_at is None else moment(decided_at, now=now),
         objects=tuple(
             _object(one, reviewed.outcome, open_all=plan.risk.level == "high")
@@ -256,14 +256,12 @@ def _written(value: JSON) -> list[str]:
     return list(outline(value))
 
 
-def _decision(reviewed: Reviewed) -> tuple[str, int | None]:
-    """Who decided, in words, and when; a decision against counts more than one for."""
-    if reviewed.decided_by is not None:
-        return f"{reviewed.decided_by.sub} ({reviewed.decided_by.iss})", reviewed.decided_at
-    if reviewed.receipt is not None:
+def _decision(reviewed: Reviewed) -> tuple[Identity | None, int | None]:
+    """Who decided, and when; a decision against counts more than one for."""
+    if reviewed.decided_by is None and reviewed.receipt is not None:
         receipt = reviewed.receipt.receipt
-        return f"{receipt.approver.sub} ({receipt.approver.iss})", receipt.verified_at
-    return "", None
+        return receipt.approver, receipt.verified_at
+    return reviewed.decided_by, reviewed.decided_at
 
 
 def _relative(seconds: int) -> str:

@@ -208,7 +208,7 @@ class FakeProvider:
 class FakeWorkers:
     """Dispatcher and workers in one: seals plans, issues statements and checks commitments."""
 
-    def __init__(self, server: fakeredis.FakeServer, clock: Clock) -> None:
+    def __init__(self, server: fakeredis.FakeServer, clock: Callable[[], int]) -> None:
         self.clock = clock
         self.redis = fakeredis.FakeRedis(server=server)
         self.store = PlanStore(self.redis)

@@ -59,7 +59,7 @@ def test_the_plan_page_shows_everything_that_is_sealed(stage: Stage, plan: Plan)
         "mcp-nginx-demo",
         "simulated cluster",
         "Deployment",
-        "will be changed",
+        ">change<",
         "spec.replicas",
         "<del>",
         "<ins>",
@@ -322,7 +322,7 @@ def test_after_the_approval_the_page_says_who_and_until_when(stage: Stage, plan:
     page = stage.browser.get(f"/approvals/{plan.id}").text
 
     assert "Approved, not applied yet" in page
-    assert "dev-approver (http://127.0.0.1:3011)" in page
+    assert "By <strong>dev-approver</strong>" in page
     assert "in 15 minutes" in page
     assert "Revoke the approval" in page
 

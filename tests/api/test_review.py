@@ -96,5 +96,5 @@ def test_a_receipt_for_another_plan_is_not_shown(stage: Stage) -> None:
 
     page = stage.browser.get(f"/approvals/{other.id}").text
 
-    assert "dev-approver (" not in page
+    assert "By <strong>" not in page
     assert "Expired" in page

@@ -105,6 +105,13 @@ class ClusterWorld:
         assert isinstance(answer, dict), answer
         return answer
 
+    def refusal(self, plan: Plan) -> Refusal:
+        answer = applying.apply(
+            ApplyCall(plan_id=plan.id), self.world.context, lambda _done, _total, _text: None
+        )
+        assert isinstance(answer, Refusal), answer
+        return answer
+
     def change(self, operation: Operation, **arguments: object) -> dict[str, object]:
         plan = self.plan(operation, **arguments)
         self.approve(plan)

@@ -40,7 +40,9 @@ def sender_refusal(headers: Mapping[str, str], *, origin: str) -> Refusal | None
     ):
         return Refusal(
             code="form_foreign",
-            message="The request did not come from this site's own page, so nothing was done.",
+            message="The request did not come from a page of this site, which is at "
+            + origin
+            + ".",
         )
     return None
 

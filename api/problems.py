@@ -137,4 +137,8 @@ def of_fault(fault: Fault) -> Problem:
 def _by_family(code: str) -> _Page:
     if code.startswith("plan_"):
         return _DECIDED
-    return _NOT_PROVEN if code.startswith("proof_") else _Page(403, "This was refused", _LOOK)
+    return (
+        _NOT_PROVEN
+        if code.startswith(("proof_", "token_"))
+        else _Page(403, "This was refused", _LOOK)
+    )

@@ -80,12 +80,12 @@ def _walked_fields(fields: dict[str, JSON], hits: list[str], depth: int) -> JSON
     walked: dict[str, JSON] = {}
     for key, item in fields.items():
         kind = is_secret_name(key) or (value_kind if key == "value" else None)
-        walked[_unused(_collected(redact(key), hits), walked)] = _walked(item, hits, depth, kind)
+        walked[unused_key(_collected(redact(key), hits), walked)] = _walked(item, hits, depth, kind)
     return walked
 
 
-def _unused(key: str, taken: dict[str, JSON]) -> str:
-    """Return the key, numbered if redaction has made two keys alike: no field may vanish."""
+def unused_key(key: str, taken: dict[str, JSON]) -> str:
+    """Return the key, numbered if cleaning has made two keys alike: no field may vanish."""
     return key if key not in taken else f"{key} ({len(taken)})"
 
 

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from shared.secret_forms import Span, Subject, positions
+from shared.anchors import positions
+from shared.secret_forms import Span, Subject
 
 _KIND_OF_STEM = {
     "passw": "password",
@@ -46,7 +47,12 @@ _SEPARATOR = re.compile(
     r"(?P<sep>[ \t]{0,8}(?:=>|:=|={1,3}|:|%3D|%3A)[ \t]{0,8}"
     r"|[ \t]{0,4},[ \t\n]{0,20}(?=[\"'])|[ \t]{1,4}|>)"
 )
-_FLAG_BEFORE = re.compile(r"(?:--?[A-Za-z0-9_-]{0,40}|\blogin[ \t]+[^\s]{1,80}[ \t]+)$")
+_NO_NAME_BEFORE = re.compile(r"(?:\[redacted:[a-z-]{0,20}|\*v1\.)$")
+"""Our own mark; a Go type in the logs of controllers (`*v1.Secret: …`)."""
+
+_FLAG_BEFORE = re.compile(
+    r"(?:(?:^|[\s\"'=(\[,])--?[A-Za-z0-9_-]{0,40}|\blogin[ \t]+[^\s]{1,80}[ \t]+)$"
+)
 
 _NO_SECRET = re.compile(
     r"(?i)(?:null|none|nil|true|false|undefined|n/a|empty|unset|\*+|x{3,}|<[^<>]*>"
@@ -103,7 +109,7 @@ def _stems(lower: str) -> Iterator[tuple[int, str]]:
 def _is_named(text: str, at: int, stem: str, separator: str) -> bool:
     """Check what stands before the stem: the owner of a key, the dashes of a flag."""
     before = text[max(0, at - 60) : at]
-    if before.endswith(("[redacted:", "*v1.")):  # our own mark; a Go type in client-go's logs
+    if _NO_NAME_BEFORE.search(before):
         return False
     if stem == "key" and not before.rstrip("_-. ").lower().endswith(_KEY_OWNERS):
         return False

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from shared.anchors import positions
 from shared.pem_keys import private_keys
 
 
@@ -47,14 +48,6 @@ def by_form(subject: Subject) -> Iterator[Span]:
     for start, end in private_keys(subject.text):
         yield Span(start, end, "private-key")
     yield from _go_sql_passwords(subject.text)
-
-
-def positions(text: str, anchor: str) -> Iterator[int]:
-    """Yield where `anchor` begins, left to right, without overlaps."""
-    at = text.find(anchor)
-    while at >= 0:
-        yield at
-        at = text.find(anchor, at + len(anchor))
 
 
 def _of_form(form: Form, subject: Subject) -> Iterator[Span]:

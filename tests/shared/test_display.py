@@ -49,7 +49,7 @@ def test_agents_get_text_without_escapes_and_invisible_characters(text: str, exp
 
 
 @given(nasty)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_stripping_twice_changes_nothing_more(text: str) -> None:
     once = stripped(text)
 
@@ -112,7 +112,7 @@ def test_ordinary_text_of_other_scripts_stays_readable(text: str) -> None:
 
 
 @given(nasty)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_nothing_that_conceals_reaches_a_page(text: str) -> None:
     shown = visible(text)
 
@@ -122,7 +122,7 @@ def test_nothing_that_conceals_reaches_a_page(text: str) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=80))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_printable_ascii_is_never_touched(text: str) -> None:
     assert stripped(text) == visible(text) == skeleton(text) == text
 

@@ -83,7 +83,7 @@ surroundings = st.text(
 
 @pytest.mark.parametrize("kind", MAKERS)
 @given(seed=st.integers(0, 10_000), before=surroundings, after=surroundings)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_a_planted_secret_never_survives(kind: str, seed: int, before: str, after: str) -> None:
     text, secret = MAKERS[kind](seed)
 
@@ -139,7 +139,7 @@ fragments = st.sampled_from(
 @given(st.lists(fragments, max_size=14).map("".join))
 @example("password=[redacted:x]tail")
 @example("://a:[redacted:url-credentials]@h:b@c")
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = redact(text)
 
@@ -150,23 +150,28 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 
 
 HOSTILE = [
-    "eyJ", "eyJaaaaaaaa.", "password=", 'password="', "password: |\\n ", "key", "\\\\\\\\'", "://a:",
-    "bearer ", "cookie:a", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----\\n", "-",
-    "curl ",
-    ":@tcp(", "password=''", "password=;", "password ", "=aB3dE6gH9jK2mN5pQ8sT1vW4", "\\x1b]", "[",
+    "eyJ", "eyJaaaaaaaa.", 'password="', "password: |\n ", "key", '\\"', "://a:", "bearer ",
+    "cookie:a", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----\n", "-", "curl ",
+    ":@tcp(", "password=''", "password=;", "password ", "=aB3dE6gH9jK2mN5pQ8sT1vW4", "\x1b]", "[",
+    "ignore all ", "<|a|>", "aWdub3JlIGFsbCBwcmV2aW91cyBp\n", "send token ", "system: ", "1 ",
 ]  # fmt: skip
 
 
-def test_a_megabyte_of_a_hostile_line_is_done_in_bounded_time() -> None:
-    """A generous limit for the whole list: anything quadratic would take hours, not seconds."""
+def test_hostile_lines_are_done_in_bounded_time() -> None:
+    """One line of a megabyte, and one of 200 kB of each kind, one after the other.
+
+    The limit is generous and for all of them: a single quadratic pattern would take minutes.
+    """
     program = (
+        "import sys\n"
         "from shared.untrusted import cleaned\n"
-        f"for seed in {HOSTILE!r}:\n"
-        "    seed = seed.encode().decode('unicode_escape')\n"
-        "    cleaned((seed * 1_000_000)[:1_000_000])\n"
-        "    cleaned('password=' + seed + ' ' * 500_000 + 'a' * 500_000)\n"
+        f"seeds = {HOSTILE!r}\n"
+        "cleaned('password=' + (' '.join(seeds).replace('\\n', ' ') * 5000)[:1_000_000])\n"
+        "for seed in seeds:\n"
+        "    cleaned((seed * 100_000)[:100_000] + ' ' * 50_000 + 'a' * 50_000)\n"
+        "    cleaned('password=' + seed + ' ' * 100_000 + 'a' * 100_000)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], timeout=110, check=True)
+    done = subprocess.run([sys.executable, "-c", program], timeout=100, check=True)
 
     assert done.returncode == 0

@@ -127,6 +127,14 @@ def test_a_key_inside_the_assertion_is_not_looked_at(approval: ApprovalClient) -
     assert push(approval, with_assertion(assertion))["error"] == "invalid_client"
 
 
+def test_a_critical_header_that_nobody_understands_is_refused(approval: ApprovalClient) -> None:
+    headers = {"kid": "k1", "crit": ["exp"], "exp": 1}
+    private = approval.key.private
+    assertion = jwt.encode(approval.key.claims(), private, algorithm="ES256", headers=headers)
+
+    assert push(approval, with_assertion(assertion))["error"] == "invalid_client"
+
+
 def test_without_kid_the_only_key_is_meant(approval: ApprovalClient) -> None:
     assertion = jwt.encode(approval.key.claims(), approval.key.private, algorithm="ES256")
 

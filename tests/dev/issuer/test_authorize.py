@@ -162,6 +162,14 @@ class TestSingleSignOn:
         assert second["auth_time"] == first["auth_time"] + 600
         assert second["sid"] != first["sid"]
 
+    @pytest.mark.parametrize("asking", [{"prompt": "login"}, {"max_age": "0"}])
+    def test_a_login_of_this_very_second_is_not_reused(
+        self, provider: Provider, client_id: str, asking: dict[str, str]
+    ) -> None:
+        provider.sign_in(client_id)
+
+        assert login_form(provider.authorize(client_id, **asking))
+
     def test_a_login_that_is_young_enough_will_do(
         self, provider: Provider, client_id: str, clock: Clock
     ) -> None:

@@ -54,6 +54,14 @@ def test_rotating_again_and_again_publishes_a_bounded_number(provider: Provider)
     assert (len(published), published[0]) == (MAX_KEYS, newest)
 
 
+def test_one_kind_of_token_is_not_read_as_another(provider: Provider, clock: Clock) -> None:
+    keys = Keyring(provider.settings.state / "keys.json", clock=clock)
+    token = keys.sign({"sub": "x"}, typ="JWT")
+
+    assert keys.verify(token, typ="JWT") == {"sub": "x"}
+    assert keys.verify(token, typ="at+jwt") is None
+
+
 def test_a_damaged_key_file_stops_the_issuer_with_its_name(
     provider: Provider, clock: Clock
 ) -> None:

@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -26,6 +25,7 @@ from api.review import Pins, Review
 from api.tools import make_server
 from shared.keysets import RemoteKeys
 from shared.logs import Log
+from shared.release import VERSION
 from shared.settings import GatewaySettings, is_loopback
 from shared.stores.connection import connect_async
 from shared.stores.logins import LoginStore
@@ -42,7 +42,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     )
     desk = Desk(dispatch, PlanView(redis), settings, time.time)
     sessions = StreamableHTTPSessionManager(
-        make_server(desk, release()), max_request_body_size=settings.body_limit_bytes
+        make_server(desk, VERSION), max_request_body_size=settings.body_limit_bytes
     )
     keys = _provider_keys(settings)
 
@@ -74,14 +74,6 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         allowed_origins=_origins(settings),
         max_body_bytes=settings.body_limit_bytes,
     )
-
-
-def release() -> str:
-    """Returns the version; images hold the folders without the distribution's metadata."""
-    try:
-        return version("infragate")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 def _with_pages(

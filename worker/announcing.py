@@ -3,12 +3,12 @@
 import secrets
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Final
 
 from shared.errors import Fault
 from shared.logs import Log
 from shared.messages import Announcement
+from shared.release import VERSION
 from shared.seals import public_text
 from shared.stores.announcements import HEARTBEAT_S, announce, withdraw
 from worker.context import Context
@@ -50,7 +50,7 @@ class Announcer:
         identity = context.cluster.identity
         return Announcement(
             worker=self.worker,
-            version=version("infragate"),
+            version=VERSION,
             cluster=identity.name,
             cluster_id=identity.uid,
             cluster_version=identity.git_version,

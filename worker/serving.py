@@ -4,13 +4,13 @@ import os
 import signal
 import threading
 import time
-from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
 from celery.worker import state
 
 from shared.logs import Log
+from shared.release import VERSION
 from worker.announcing import Announcer
 from worker.app import make_worker
 from worker.context import Context, Verbs
@@ -72,7 +72,7 @@ def _record_start(context: Context) -> None:
     policy, settings = context.policy, context.settings
     context.audit.record(
         "worker.started",
-        version=version("infragate"),
+        version=VERSION,
         environment=settings.environment,
         cluster=settings.cluster,
         roles=",".join(context.roles),

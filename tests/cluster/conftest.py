@@ -103,7 +103,7 @@ class ClusterWorld:
             ApplyCall(plan_id=plan.id), self.world.context, lambda _done, _total, _text: None
         )
         assert isinstance(answer, dict), answer
-        return answer
+        return dict(answer)
 
     def refusal(self, plan: Plan) -> Refusal:
         answer = applying.apply(

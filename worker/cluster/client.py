@@ -7,13 +7,13 @@ cluster's identity. Every method may raise a `ClusterFault`; none returns a half
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
 from shared.errors import NotFound
+from shared.release import VERSION
 from worker.cluster import events, lists
 from worker.cluster.access import Access, access_from
 from worker.cluster.connection import Answer, Connection, Query
@@ -327,7 +327,7 @@ class Cluster:
 
 
 def _user_agent(role: str) -> str:
-    return f"infragate/{version('infragate')} ({role})"
+    return f"infragate/{VERSION} ({role})"
 
 
 def _object(answer: Answer) -> JSONObject:

@@ -12,6 +12,7 @@ from worker.cluster.errors import (
 )
 from worker.cluster.paths import LEASE_NAMESPACE
 from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, Written
+from worker.cluster.together import together
 
 __all__ = [
     "FIELD_MANAGER",
@@ -29,4 +30,5 @@ __all__ = [
     "MissingPermission",
     "NotSent",
     "Written",
+    "together",
 ]

@@ -14,7 +14,7 @@ from shared.errors import ClusterUnreachable, Refusal
 from shared.questions import DeploymentQuestion, PodQuestion, ServiceQuestion
 from shared.results import DiagnosticsResult, EndpointRow, FindingRow, PodRow, ReplicaSetRow
 from worker import findings
-from worker.cluster import Cluster, JSONObject, Listed
+from worker.cluster import Cluster, JSONObject, Listed, together
 from worker.reading import shapes
 from worker.reading.missing import not_found
 from worker.reading.presenting import presented
@@ -28,7 +28,6 @@ from worker.reading.rows import (
 from worker.reading.status import in_trouble_first
 from worker.reading.summaries import SUMMARIES
 from worker.reading.texts import diagnostics_text
-from worker.reading.together import together
 
 MOST_SHOWN: Final = 50
 """Of each kind that belongs to the object."""

@@ -20,8 +20,8 @@ from shared.untrusted import cleaned, cleaned_value
 FREE_TEXT: Final = frozenset({"message", "note"})
 """Fields of prose: an instruction in one is marked there. A name is left as it is."""
 
-_APART: Final = "\n\n\n\n"
-"""Farther than an instruction is read across."""
+_APART: Final = "\n.\n"
+"""A line between strings, so that two seldom read as one; if they do, each is judged alone."""
 
 
 def clean_text(text: str) -> tuple[str, Hits]:

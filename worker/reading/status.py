@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from shared.questions import MAX_STATUS_LIMIT, StatusQuestion
 from shared.results import DeploymentRow, PodRow, StatusResult, Table
-from worker.cluster import Cluster
+from worker.cluster import Cluster, together
 from worker.reading import shapes
 from worker.reading.presenting import presented
 from worker.reading.rows import (
@@ -18,7 +18,6 @@ from worker.reading.rows import (
     service_row,
 )
 from worker.reading.texts import status_text
-from worker.reading.together import together
 
 RowT = TypeVar("RowT", bound=BaseModel)
 

@@ -146,10 +146,10 @@ def test_events_of_few_objects_are_asked_for_by_uid(server: CannedServer, cluste
 
     cluster.events("shop", regarding_uids=["u1", "u2"], field_selector="type=Warning", limit=5)
 
-    assert [it.query["fieldSelector"] for it in server.requests] == [
+    assert {it.query["fieldSelector"] for it in server.requests} == {
         "type=Warning,regarding.uid=u1",
         "type=Warning,regarding.uid=u2",
-    ]
+    }
 
 
 def test_events_of_many_objects_are_found_on_every_page(

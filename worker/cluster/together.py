@@ -1,4 +1,4 @@
-"""Asks several things of the cluster at once, since each waits for the network. Nothing else."""
+"""Asks several things of a cluster at once, since each waits for the network. Nothing else."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,4 +24,4 @@ def together(*questions: Callable[[], Any]) -> list[Any]:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="reading")
+    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="cluster")

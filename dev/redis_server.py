@@ -80,7 +80,10 @@ class RedisServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command(self.port, self._folder, aof=self._aof),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -122,21 +125,6 @@ class RedisServer:
         """Stops it."""
         self.stop()
 
-    def _command(self) -> list[str]:
-        options = {
-            "bind": LOOPBACK,
-            "port": str(self.port),
-            "dir": str(self._folder),
-            "appendonly": "yes" if self._aof else "no",
-            "appendfsync": "everysec",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "proto-max-bulk-len": LARGEST_VALUE,
-            "daemonize": "no",
-        }
-        flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-        return [str(find_server()), *flags]
-
     def _answers(self) -> bool:
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=0.5) as connection:
@@ -144,6 +132,27 @@ class RedisServer:
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def command(port: int, folder: Path, *, aof: bool) -> list[str]:
+    """Returns the command that serves on `127.0.0.1:port` with its files in `folder`.
+
+    Raises:
+        NoRedisServer: there is no server binary.
+    """
+    options = {
+        "bind": LOOPBACK,
+        "port": str(port),
+        "dir": str(folder),
+        "appendonly": "yes" if aof else "no",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "proto-max-bulk-len": LARGEST_VALUE,
+        "daemonize": "no",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return [str(find_server()), *flags]
 
 
 def free_port() -> int:

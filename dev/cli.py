@@ -1,0 +1,33 @@
+"""The command `infragate`: which sub-commands there are. What they do is in their own modules."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final
+
+COMMANDS: Final = {
+    "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
+    "demo": ("dev.demo", "play the whole story, step by step"),
+    "token": ("dev.stack.tokens", "print an access token of the running stack, for curl"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one sub-command and returns its exit code. Imports no other one."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="infragate", description="InfraGate on a laptop.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run: Callable[[argparse.Namespace], int] | None = None
+    for name, (module_name, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if given[:1] == [name]:
+            module = import_module(module_name)
+            module.add_arguments(subparser)
+            run = module.run
+    options = parser.parse_args(given)
+    return run(options) if run is not None else parser.exit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What a stack needs on disk before its parts start: folders, the pages' client key, the policy.
+
+Made when missing and kept; the workers make their own keys.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from api.client_key import read_client_key
+from dev.issuer.files import own_folder, write_text
+from dev.stack.places import Places
+from shared.plans import Operation
+
+APPROVERS: Final = ("dev-approver", "dev-approver-2")
+"""Of the issuer's people those who may approve here; the others show how a refusal looks."""
+
+GENERATED: Final = "# Made anew by every `infragate up`. Delete this line to keep your own changes."
+
+
+def prepare(places: Places, *, issuer: str, namespaces: Sequence[str]) -> None:
+    """Makes what is missing in the state folder.
+
+    Raises:
+        BadConfiguration: the client key that is there cannot be used.
+    """
+    for folder in (places.logs, places.redis, places.issuer):
+        own_folder(folder)
+    _prepare_client_key(places)
+    policy = policy_text(issuer, namespaces)
+    if not places.policy.exists() or places.policy.read_text("utf-8").startswith(GENERATED):
+        write_text(places.policy, policy)
+
+
+def policy_text(issuer: str, namespaces: Sequence[str]) -> str:
+    """Returns the development policy: JSON is YAML, and needs no thought about quoting."""
+    rule = {
+        "namespaces": list(namespaces),
+        "operations": [operation.value for operation in Operation],
+        "subjects": [{"iss": issuer, "sub": subject} for subject in APPROVERS],
+        "requester_may_approve": True,
+    }
+    lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(rule[key])}" for key in rule)
+    return f"{GENERATED}\napprovers: [\n  {{\n{lines}\n  }}\n]\n"
+
+
+def _prepare_client_key(places: Places) -> None:
+    if not places.client_key.exists():
+        pem = generate_private_key(SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        write_text(places.client_key, pem.decode("ascii"))
+    keys = [read_client_key(places.client_key).public_jwk()]
+    write_text(places.client_jwks, json.dumps({"keys": keys}, indent=1))

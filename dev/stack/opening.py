@@ -1,0 +1,128 @@
+"""From what a person asked for to a stack that is ready: choices, ports, files, parts."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from dev.redis_server import NoRedisServer
+from dev.stack import ports
+from dev.stack.material import prepare
+from dev.stack.parts import Part, Wish, parts
+from dev.stack.places import Places, Record, read_record, write_record
+from dev.stack.running import Signals, Stack
+from shared.errors import BadConfiguration, Fault
+from shared.stores.announcements import INDEX
+
+MAX_WORKERS: Final = 8
+
+OnReady = Callable[[Part, float], None]
+
+
+class PortBusy(Fault):
+    """Somebody else has a port that the stack needs; the text says who and what to do."""
+
+    code = "port_busy"
+
+
+@contextmanager
+def opened(
+    places: Places, record: Record, wish: Wish, signals: Signals, told: OnReady
+) -> Iterator[Stack]:
+    """The stack, ready in the block and gone after it. `told` hears of each part.
+
+    Raises:
+        Fault: it does not become ready; the text says why.
+        ToldToStop: a signal arrived.
+    """
+    prepare(places, issuer=record.issuer, namespaces=wish.namespaces)
+    write_record(places, record)
+    try:
+        stack = Stack(places, parts(places, record, wish), signals)
+    except NoRedisServer as error:
+        raise BadConfiguration(str(error)) from None
+    try:
+        stack.start(told, lambda: _forget_workers(record.redis_port))
+        yield stack
+    finally:
+        stack.stop()
+
+
+def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
+    """Returns the record of a stack on these ports (0: a free one), the others as they were.
+
+    Raises:
+        PortBusy: gateway or issuer port is taken; those clients know, so no other will do.
+    """
+    for port, what, option in (
+        (gateway_port, "the gateway", "--port"),
+        (issuer_port, "the development issuer", "--issuer-port"),
+    ):
+        if port and not ports.is_free(port):
+            raise PortBusy(ports.busy_message(port, what, option))
+    last = read_record(places)
+    return Record(
+        pid=os.getpid(),
+        gateway_port=ports.choose(gateway_port),
+        issuer_port=ports.choose(issuer_port),
+        redis_port=ports.choose(last.redis_port if last else 0),
+        sandbox_port=ports.choose(last.sandbox_port if last else 0),
+        started_at=time.time(),
+    )
+
+
+def wish_from(
+    *,
+    kubeconfig: Path | None,
+    sandbox: bool,
+    namespaces: str,
+    workers: int,
+    environment: Mapping[str, str],
+) -> Wish:
+    """Returns what is asked for on the command line and in the environment.
+
+    Raises:
+        BadConfiguration: it cannot be had; the text says what to change.
+    """
+    names = tuple(part.strip() for part in namespaces.split(",") if part.strip())
+    if not names:
+        raise BadConfiguration("--namespaces names none; agents could see nothing.")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise BadConfiguration(f"--workers must be between 1 and {MAX_WORKERS}.")
+    if environment.get("INFRA_GATE_ENVIRONMENT", "").strip().lower() == "production":
+        raise BadConfiguration(
+            "INFRA_GATE_ENVIRONMENT is Production, and this stack is for development only: its "
+            "issuer signs in anybody as anybody. Unset it, or deploy as docs/operations.md says."
+        )
+    return Wish(
+        kubeconfig=None if sandbox else _kubeconfig(kubeconfig, environment),
+        namespaces=names,
+        workers=workers,
+    )
+
+
+def _kubeconfig(named: Path | None, environment: Mapping[str, str]) -> Path | None:
+    inherited = environment.get("KUBECONFIG", "")
+    if named is None and not inherited:
+        return None
+    path = (named or Path(inherited)).expanduser().resolve()
+    if path.is_file():
+        return path
+    if named is None and os.pathsep in inherited:
+        raise BadConfiguration(
+            "KUBECONFIG names several files; name one with --kubeconfig, or use --sandbox."
+        )
+    raise BadConfiguration(
+        f"There is no kubeconfig {path}. .kube/README.md says how to make one; "
+        "--sandbox needs none."
+    )
+
+
+def _forget_workers(redis_port: int) -> None:
+    """Drops what workers of a run that was killed said of themselves; none of them lives."""
+    with redis.Redis(port=redis_port) as client:
+        client.delete(INDEX)

@@ -1,0 +1,127 @@
+"""Where a stack keeps its files and at which addresses it answers. Starts nothing.
+
+A stack is known by its state folder: what it holds survives from run to run, and at most one stack
+at a time uses it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dev.issuer.files import write_text
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+GATEWAY_PORT: Final = 3001
+ISSUER_PORT: Final = 3011
+NAMESPACE: Final = "mcp-nginx-demo"
+STATE_VARIABLE: Final = "INFRAGATE_STATE"
+_RECORD: Final = "stack.json"
+
+
+def default_state(environment: Mapping[str, str] = os.environ) -> Path:
+    """Returns the state folder when none is named: that of the checkout, from wherever one calls.
+
+    So `infragate token` finds the stack from the folder in which somebody's agent works.
+    """
+    if named := environment.get(STATE_VARIABLE):
+        return Path(named)
+    checkout = (REPOSITORY / "pyproject.toml").exists()
+    return (REPOSITORY if checkout else Path.cwd()) / ".infragate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The files of a stack; `state` is absolute."""
+
+    state: Path
+
+    @property
+    def logs(self) -> Path:
+        """Returns the folder with one log for each part."""
+        return self.state / "logs"
+
+    @property
+    def redis(self) -> Path:
+        """Returns the folder of the append-only file."""
+        return self.state / "redis"
+
+    @property
+    def issuer(self) -> Path:
+        """Returns the state folder of the development issuer."""
+        return self.state / "issuer"
+
+    @property
+    def sandbox(self) -> Path:
+        """Returns the state folder of the simulated cluster."""
+        return self.state / "sandbox"
+
+    @property
+    def client_key(self) -> Path:
+        """Returns the private key of the approval pages' client."""
+        return self.state / "approval-client.pem"
+
+    @property
+    def client_jwks(self) -> Path:
+        """Returns the public half of that key, as the issuer registers it."""
+        return self.state / "approval-client.jwks.json"
+
+    @property
+    def policy(self) -> Path:
+        """Returns the file that says who may approve."""
+        return self.state / "policy.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Returns the file that the running stack holds locked."""
+        return self.state / "lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a stack says of itself in its state folder; stays after its end, for the next one."""
+
+    pid: int
+    gateway_port: int
+    issuer_port: int
+    redis_port: int
+    sandbox_port: int
+    started_at: float
+    """Seconds since 1970."""
+
+    @property
+    def origin(self) -> str:
+        """Returns the address of gateway and approval pages."""
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def mcp(self) -> str:
+        """Returns the address for MCP clients, which is also the audience of tokens."""
+        return f"{self.origin}/mcp"
+
+    @property
+    def issuer(self) -> str:
+        """Returns the issuer, exactly as tokens name it."""
+        return f"http://127.0.0.1:{self.issuer_port}"
+
+    @property
+    def since(self) -> str:
+        """Returns when it was started, in local time."""
+        return time.strftime("%H:%M:%S", time.localtime(self.started_at))
+
+
+def write_record(places: Places, record: Record) -> None:
+    """Keeps the record; whole or not at all."""
+    write_text(places.state / _RECORD, json.dumps(asdict(record), indent=1))
+
+
+def read_record(places: Places) -> Record | None:
+    """Returns the record of the running or the last stack; None when there is no usable one."""
+    try:
+        found: dict[str, Any] = json.loads((places.state / _RECORD).read_text("utf-8"))
+        return Record(**found)
+    except (OSError, ValueError, TypeError):
+        return None

@@ -97,7 +97,7 @@ class Pages:
         if person is None:
             return _to_sign_in(HOME)
         now = self._now()
-        listed = await self._review.inbox()
+        listed = await self._review.inbox(person.identity)
         rows = [showing.row(one, now=now) for one in listed if isinstance(one, Reviewed)]
         values = {
             "waiting": [row for row in rows if row.reviewed.state is State.PENDING],
@@ -113,7 +113,7 @@ class Pages:
         if person is None:
             return _to_sign_in(f"{HOME}/{plan_id}")
         await self._learn_provider()
-        found = await self._review.look(plan_id)
+        found = await self._review.look(plan_id, person.identity)
         if isinstance(found, Refusal):
             return self._problem(problems.of_refusal(found), person=person)
         path = f"{HOME}/{plan_id}"
@@ -131,7 +131,7 @@ class Pages:
         if isinstance(posted, Response):
             return posted
         person, form = posted
-        unconfirmed = await self._unconfirmed(plan_id, form)
+        unconfirmed = await self._unconfirmed(plan_id, form, person)
         if unconfirmed is not None:
             return self._refused(unconfirmed, person, plan_id)
         signed = await self._review.challenge(
@@ -234,9 +234,11 @@ class Pages:
             return self._problem(problems.of_refusal(forged), person=person)
         return person, form
 
-    async def _unconfirmed(self, plan_id: str, form: Mapping[str, str]) -> Refusal | None:
+    async def _unconfirmed(
+        self, plan_id: str, form: Mapping[str, str], person: Person
+    ) -> Refusal | None:
         """Whether a plan of high risk lacks the typed namespace."""
-        found = await self._review.look(plan_id)
+        found = await self._review.look(plan_id, person.identity)
         if isinstance(found, Refusal) or found.plan.risk.level != "high":
             return None
         if form.get("namespace", "").strip() == found.plan.namespace:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shared.untrusted import cleaned
-
 from shared.diffs import Change, redacted, render_text
 from shared.digests import words
 from shared.manifests import JSON, Kind
 from shared.outcomes import Outcome, Verdict
 from shared.plans import Note, Plan, PlannedObject, State
+from shared.untrusted import cleaned
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _LIST: Final[dict[str, Any]] = {"type": "array"}

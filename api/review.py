@@ -118,17 +118,41 @@ class Review:
         self._pins = pins
         self._now = now
 
-    async def inbox(self) -> tuple[Reviewed | Unshown, ...]:
-        """Returns the newest plans, newest first.
+    async def inbox(self, viewer: Identity) -> tuple[Reviewed | Unshown, ...]:
+        """Returns the newest plans that `viewer` may look at, newest first.
 
         Raises:
             RedisUnavailable: they cannot be read.
         """
         stored = await self._plans.newest(LISTED)
         workers = await self._dispatch.workers() if stored else ()
-        return tuple(self._listed(one, workers) for one in stored)
+        listed = (self._listed(one, workers) for one in stored)
+        return tuple(
+            one
+            for one in listed
+            if isinstance(one, Unshown) or _may_look(viewer, one.plan, workers)
+        )
 
-    async def look(self, plan_id: str) -> Reviewed | Refusal:
+    async def look(self, plan_id: str, viewer: Identity) -> Reviewed | Refusal:
+        """Returns one plan to its requester or to one of its approvers, or why it is not shown.
+
+        Raises:
+            RedisUnavailable: it cannot be read.
+            NoWorker: no worker lives to say who may look, or from which to learn the seal's key.
+        """
+        found = await self._found(plan_id)
+        if isinstance(found, Refusal):
+            return found
+        if not _may_look(viewer, found.plan, await self._dispatch.workers()):
+            if not found.cluster_live:
+                raise NoWorker("No worker is running to say who may look at this plan.")
+            return Refusal(
+                code="not_an_approver",
+                message="You are neither the requester of this plan nor one of its approvers.",
+            )
+        return found
+
+    async def _found(self, plan_id: str) -> Reviewed | Refusal:
         """Returns one plan, or why it cannot be shown.
 
         Raises:
@@ -194,7 +218,7 @@ class Review:
                 code="reason_too_long",
                 message=f"A reason has at most {MAX_REASON_LENGTH} characters.",
             )
-        shown = await self.look(plan_id)
+        shown = await self._found(plan_id)
         if isinstance(shown, Refusal):
             return shown
         call = DenyCall(plan_id=plan_id, approver=approver, reason=reason)
@@ -212,7 +236,7 @@ class Review:
 
     async def _as_shown(self, plan_id: str, digest: str) -> Reviewed | Refusal:
         """The plan, if it is still the one that the person saw."""
-        shown = await self.look(plan_id)
+        shown = await self._found(plan_id)
         if isinstance(shown, Reviewed) and shown.digest != digest:
             return Refusal(code="plan_changed", message="This is not the plan that you were shown.")
         return shown
@@ -252,6 +276,19 @@ class Review:
         if not learnt:
             raise NoWorker("No applier is running, so nothing can be approved.")
         return learnt[0]
+
+
+def _may_look(viewer: Identity, plan: Plan, workers: tuple[Announcement, ...]) -> bool:
+    """The requester and the approvers; a ConfigMap's values are nobody else's business."""
+    if (plan.requester.iss, plan.requester.sub) == (viewer.iss, viewer.sub):
+        return True
+    rules = (
+        rule
+        for worker in workers
+        if worker.cluster == plan.cluster.name
+        for rule in worker.approvers
+    )
+    return any(rule.covers(plan) and viewer in rule.subjects for rule in rules)
 
 
 def _statement_about(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from shared.approvals import SignedStatement
+from shared.approvals import ApproverRule, SignedStatement
 from shared.manifests import JSON
 from shared.plans import MAX_REASON_LENGTH, Identity, Operation, Requester
 
@@ -181,6 +181,8 @@ class Announcement(_Message):
     """The applier's public key, base64url; learnt from here in development only."""
     proof_key: str | None = None
     """The applier's public encryption key, base64url."""
+    approvers: tuple[ApproverRule, ...] = ()
+    """Who may look at which plans in the browser; who may approve the applier decides by itself."""
     started_at: int
     seen_at: int
 

@@ -60,6 +60,7 @@ class Announcer:
             seal_key=public_text(keys.seal.public_key()) if keys.seal else None,
             receipt_key=public_text(keys.receipt.public_key()) if keys.receipt else None,
             proof_key=public_text(keys.proof.public_key()) if keys.proof else None,
+            approvers=context.policy.approvers,
             started_at=self._started_at,
             seen_at=int(context.clock()),
         )

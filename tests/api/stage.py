@@ -26,7 +26,7 @@ from api.login import Login
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig
 from api.review import Pins, Review
-from shared.approvals import Receipt, SignedReceipt, SignedStatement, Statement
+from shared.approvals import ApproverRule, Receipt, SignedReceipt, SignedStatement, Statement
 from shared.errors import Fault, Refusal
 from shared.jose import KeySet, parse_key_set
 from shared.manifests import JSON
@@ -216,12 +216,14 @@ class FakeWorkers:
         self.receipt_key = Ed25519PrivateKey.generate()
         self.proof_key = X25519PrivateKey.generate()
         self.approvers = {Identity(iss=ISSUER, sub=ADA)}
+        self.namespaces: set[str] = set()
         self.calls: list[Call] = []
         self.fault: Fault | None = None
         self.running = True
         self.simulated = True
 
     def add(self, plan: Plan, *, key: Ed25519PrivateKey | None = None) -> Plan:
+        self.namespaces.add(plan.namespace)
         unsealed = SealedPlan(document=plan.document(), seal="")
         seal = seal_plan(key or self.seal_key, unsealed.digest, plan.expires_at)
         self.store.add(plan, SealedPlan(document=plan.document(), seal=seal))
@@ -250,6 +252,9 @@ class FakeWorkers:
             seal_key=public_text(self.seal_key.public_key()),
             receipt_key=public_text(self.receipt_key.public_key()),
             proof_key=public_text(self.proof_key.public_key()),
+            approvers=(
+                ApproverRule(namespaces=tuple(self.namespaces), subjects=tuple(self.approvers)),
+            ),
             started_at=NOW,
             seen_at=NOW,
         )

@@ -20,7 +20,7 @@ from shared.plans import (
     RiskNote,
     State,
 )
-from tests.api.stage import ISSUER, NOW, Stage, make_object, make_plan, staged
+from tests.api.stage import ADA, ISSUER, NOW, Stage, make_object, make_plan, staged
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -376,8 +376,29 @@ def test_an_approval_by_another_persons_login_is_refused(stage: Stage, plan: Pla
     assert stage.workers.state(plan) is State.PENDING
 
 
-def test_who_may_not_approve_is_told_so_before_signing_in_again(stage: Stage) -> None:
-    stage.sign_in("dev-outsider")
+@pytest.mark.promise("looking-is-for-approvers")
+def test_a_plan_is_shown_to_its_requester_and_its_approvers_only(stage: Stage) -> None:
+    plan = stage.workers.add(make_plan())
+    shown = {}
+
+    for person in ("dev-outsider", "dev-requester", ADA):
+        stage.sign_in(person)
+        shown[person] = (
+            stage.browser.get(f"/approvals/{plan.id}").status_code,
+            plan.id in stage.browser.get("/approvals").text,
+        )
+
+    assert shown == {
+        "dev-outsider": (403, False),
+        "dev-requester": (200, True),
+        ADA: (200, True),
+    }
+
+
+def test_the_requester_who_is_no_approver_is_told_so_before_signing_in_again(
+    stage: Stage,
+) -> None:
+    stage.sign_in("dev-requester")
     plan = stage.workers.add(make_plan())
 
     answer = stage.browser.press(f"/approvals/{plan.id}", "/approve")

@@ -43,17 +43,21 @@ def test_without_pins_and_without_learning_nothing_is_shown() -> None:
         assert stage.browser.get(f"/approvals/{plan.id}").status_code == 500
 
 
-def test_a_pinned_key_works_without_any_worker() -> None:
+def test_a_pinned_key_works_without_any_worker_for_the_requester() -> None:
     key = Ed25519PrivateKey.generate()
     with staged(pins=Pins(seal_keys=(public_text(key.public_key()),))) as stage:
-        stage.sign_in()
+        stage.sign_in("dev-requester")
         plan = stage.workers.add(make_plan(), key=key)
         stage.workers.running = False
 
         page = stage.browser.get(f"/approvals/{plan.id}")
 
+        stage.sign_in()
+        unknown = stage.browser.get(f"/approvals/{plan.id}")
+
     assert page.status_code == 200
     assert "No worker of this cluster is running" in page.text
+    assert unknown.status_code == 503
 
 
 def test_a_proof_is_encrypted_to_the_pinned_key_only() -> None:

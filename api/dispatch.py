@@ -32,7 +32,7 @@ from shared.questions import namespace_refusal
 from shared.stores.announcements import announced
 from shared.stores.connection import AsyncRedis
 from shared.stores.queues import QueueMouth
-from shared.stores.replies import next_reply, reply_key
+from shared.stores.replies import next_replies, reply_key
 
 FRESH_S: Final = 1.0
 """How old the list of workers may be: they announce themselves every five seconds."""
@@ -112,6 +112,7 @@ class Dispatch:
         self._known: _Known | None = None
         self._asking = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         """Starts reading answers."""
@@ -119,6 +120,7 @@ class Dispatch:
 
     async def stop(self) -> None:
         """Stops reading; calls that still wait run into their deadlines."""
+        self._stopped.set()  # a cancellation can get lost where redis-py's own time-out meets it
         if self._reader is not None:
             self._reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -230,19 +232,23 @@ class Dispatch:
     async def _read(self) -> None:
         """Takes answers until it is cancelled; an answer that nobody waits for is dropped."""
         lost = False
-        while True:
+        while not self._stopped.is_set():
             try:
-                reply = await next_reply(self._redis, self._replies, wait_s=READ_S)
+                replies = await next_replies(self._redis, self._replies, wait_s=READ_S)
                 if lost:
                     lost = False
                     _log.warning("replies.back")
-                if reply is not None and (waiter := self._waiting.get(reply.id)):
-                    waiter.put_nowait(reply)
+                self._hand_over(replies)
             except RedisUnavailable as fault:
                 if not lost:
                     lost = True
                     _log.error("replies.lost", cause=str(fault))
                 await asyncio.sleep(PAUSE_S)
+
+    def _hand_over(self, replies: list[Reply]) -> None:
+        for reply in replies:
+            if waiter := self._waiting.get(reply.id):
+                waiter.put_nowait(reply)
 
 
 async def _last_of(replies: asyncio.Queue[Reply], on_progress: OnProgress | None) -> JSON | Refusal:

@@ -3,7 +3,7 @@
 It stands in for `celery.worker.consumer.Consumer` (Celery's setting `worker_consumer`), because
 that one lets a message bring work to do later, again or afterwards, offers remote control, and can
 stop consuming for good when Redis goes away under load (celery/kombu 5.7). Here: one blocking read
-in a loop, a free thread before each read, every message judged by `shared.envelopes`, the queue
+in a loop, never more calls than free threads, every message judged by `shared.envelopes`, the queue
 known from the key that Redis answered with. Nothing in a message chooses task, queue or role.
 """
 
@@ -107,11 +107,15 @@ class Slots:
         }
         self._changed = threading.Condition()
 
-    def open_queues(self, *, wait_s: float) -> list[str]:
-        """Returns the queues that may bring a call now; waits up to `wait_s` for the first."""
+    def open_queues(self, *, wait_s: float) -> tuple[list[str], int]:
+        """Returns the queues that may bring calls now, and how many at once any of them may.
+
+        Waits up to `wait_s` for the first to open; empty if none did.
+        """
         with self._changed:
             self._changed.wait_for(self._open, timeout=wait_s)
-            return self._open()
+            queues = self._open()
+            return queues, min([self._free, *(self._shares[queue] for queue in queues)])
 
     def occupy(self, queue: str) -> None:
         """Takes a thread for a call from `queue`."""
@@ -167,7 +171,7 @@ class StrictConsumer:
         while not self._closing:
             state.maybe_shutdown()
             try:
-                self._take_one()
+                self._take_some()
                 outage.over()
             except RedisUnavailable as fault:
                 outage.goes_on(fault)
@@ -178,15 +182,16 @@ class StrictConsumer:
 
     stop = shutdown = terminate = close
 
-    def _take_one(self) -> None:
-        queues = self._slots.open_queues(wait_s=WAIT_S)
+    def _take_some(self) -> None:
+        queues, at_most = self._slots.open_queues(wait_s=WAIT_S)
         if not queues:
             return
         all_open = len(queues) == len(self._intake.queues)
         wait_s = WAIT_S if all_open else BUSY_WAIT_S
-        if taken := take(self._intake.redis, queues, wait_s=wait_s):
-            queue, raw = taken
-            self._deliver(queue, raw)
+        if taken := take(self._intake.redis, queues, at_most=at_most, wait_s=wait_s):
+            queue, messages = taken
+            for raw in messages:
+                self._deliver(queue, raw)
 
     def _deliver(self, queue: str, raw: bytes) -> None:
         envelope = self._judged(queue, raw)

@@ -26,20 +26,24 @@ return 1
 """
 
 
-def take(client: redis.Redis, queues: Sequence[str], *, wait_s: float) -> tuple[str, bytes] | None:
-    """Takes the oldest message of the first of `queues` that has one; waits up to `wait_s`.
+def take(
+    client: redis.Redis, queues: Sequence[str], *, at_most: int, wait_s: float
+) -> tuple[str, list[bytes]] | None:
+    """Takes the oldest messages of the first of `queues` that has any; waits up to `wait_s`.
 
-    Returns the queue's name as Redis says it, whatever the message claims, and the bytes.
+    Returns the queue's name as Redis says it, whatever a message claims, and 1 to `at_most`
+    messages, oldest first. Needs Redis 7 (BLMPOP).
 
     Raises:
         RedisUnavailable: Redis did not answer.
     """
+    keys = [PREFIX + queue for queue in queues]
     with redis_faults():
-        taken = client.brpop([PREFIX + queue for queue in queues], timeout=wait_s)
-    if taken is None:
-        return None
-    key, message = cast("tuple[bytes, bytes]", taken)
-    return key.decode().removeprefix(PREFIX), message
+        taken = cast(
+            "tuple[bytes, list[bytes]] | None",
+            client.blmpop(wait_s, len(keys), *keys, direction="RIGHT", count=at_most),
+        )
+    return (taken[0].decode().removeprefix(PREFIX), taken[1]) if taken else None
 
 
 class QueueMouth:

@@ -15,6 +15,9 @@ KEEP_S: Final = 120
 
 MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
 
+MAX_TAKEN: Final = 64
+"""Replies taken at once: one round trip for all of them when many calls end together."""
+
 
 def reply_key(replica: str) -> str:
     """Returns the list that the replica with this random id reads."""
@@ -37,19 +40,27 @@ def push(client: redis.Redis, key: str, reply: Answer | Refused | Failed | Progr
         pipe.execute()
 
 
-async def next_reply(
+async def next_replies(
     client: redis.asyncio.Redis, key: str, *, wait_s: float
-) -> Answer | Refused | Failed | Progress | None:
-    """Returns the next reply, or None when none came within `wait_s` or it was unreadable.
+) -> list[Answer | Refused | Failed | Progress]:
+    """Takes the replies that are there, oldest first, or waits up to `wait_s` for the first.
+
+    Returns at most `MAX_TAKEN`; what is unreadable is left out.
 
     Raises:
         RedisUnavailable: Redis did not answer.
     """
     with redis_faults():
-        popped = cast("list[bytes] | None", await client.blpop([key], timeout=wait_s))
-    if popped is None:
-        return None
+        taken = cast(
+            "tuple[bytes, list[bytes]] | None",
+            await client.blmpop(wait_s, 1, key, direction="LEFT", count=MAX_TAKEN),
+        )
+    replies = (_read(row) for row in taken[1]) if taken else ()
+    return [reply for reply in replies if reply is not None]
+
+
+def _read(row: bytes) -> Answer | Refused | Failed | Progress | None:
     try:
-        return REPLIES.validate_python(json.loads(popped[1]))
-    except (ValidationError, ValueError):
+        return REPLIES.validate_python(json.loads(row))
+    except (ValidationError, ValueError, RecursionError):
         return None

@@ -387,6 +387,16 @@ def test_pod_diagnostics_show_the_verdict_of_each_probe(
     assert containers[0].probes == {"readiness": "http :80/ok failing", "liveness": "exec"}
 
 
+@pytest.mark.usefixtures("shop")
+def test_findings_come_first_and_name_their_evidence(cluster: Cluster) -> None:
+    found = _ask(cluster, DiagnosticsResult, "get_pod_diagnostics", podName="web-2")
+
+    assert [it.code for it in found.findings] == ["oom_killed"]
+    assert found.findings[0].evidence
+    assert "Pod web-2 in shop: 1 finding." in found.rendered()
+    assert found.rendered().index("oom_killed") < found.rendered().index("phase: Running")
+
+
 def test_service_diagnostics_show_the_addresses_behind_it(
     shop: CannedServer, cluster: Cluster
 ) -> None:

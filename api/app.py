@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from api.client_key import read_client_key
@@ -27,7 +26,7 @@ from shared.keysets import RemoteKeys
 from shared.logs import Log
 from shared.release import VERSION
 from shared.settings import GatewaySettings, is_loopback
-from shared.stores.connection import connect_async
+from shared.stores.connection import AsyncRedis, connect_async
 from shared.stores.logins import LoginStore
 from shared.stores.plans import PlanView
 
@@ -79,7 +78,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
 def _with_pages(
     web: FastAPI,
     settings: GatewaySettings,
-    redis: Redis,
+    redis: AsyncRedis,
     dispatch: Dispatch,
     keys: RemoteKeys,
 ) -> ASGIApp:

@@ -16,7 +16,7 @@ from shared.errors import Fault, Refusal
 from shared.manifests import JSON
 from shared.messages import Announcement, ApplyCall, Call, PlanCall, Progress, ReadCall, Role
 from shared.outcomes import Outcome
-from shared.plans import Plan, Requester, State, state_at
+from shared.plans import MAX_REASON_LENGTH, Plan, Requester, State, state_at
 from shared.questions import question_from
 from shared.requests import request_refusal
 from shared.results import Result, result_from
@@ -174,7 +174,7 @@ class Desk:
         return f"{self._settings.approval_base_url.rstrip('/')}/approvals/{plan_id}"
 
     async def _requested(self, caller: Caller, answer: JSON) -> Requested | Refusal:
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or answer.keys().isdisjoint({"no_change", "plan_id"}):
             raise Fault("A worker answered nonsense.")
         unchanged = answer.get("no_change")
         if isinstance(unchanged, list):
@@ -256,5 +256,9 @@ def _plan_call(caller: Caller, wanted: dict[str, object]) -> PlanCall | Refusal:
     try:
         return PlanCall.model_validate({**wanted, "requester": requester})
     except ValidationError as error:
-        fields = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+        wrong = {str(problem["loc"][0]) for problem in error.errors(include_input=False)}
+        if wrong == {"reason"}:
+            message = f"Reason may have at most {MAX_REASON_LENGTH} characters."
+            return Refusal(code="reason_too_long", message=message)
+        fields = ", ".join(sorted(wrong))
         return Refusal(code="invalid_arguments", message=f"Not acceptable: {fields}.")

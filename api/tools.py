@@ -1,6 +1,5 @@
 """The agents' door: an MCP server whose every tool is one call to the desk."""
 
-import logging
 import secrets
 from typing import Any, Final
 
@@ -18,8 +17,9 @@ from api import answers, plan_results
 from api.arguments import checked
 from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
-from api.desk import Applied, Desk, Requested
+from api.desk import Applied, Desk, Report, Requested
 from shared.errors import Fault, Refusal
+from shared.logs import Log, trace_of
 from shared.plans import Operation, State
 
 SERVER_NAME: Final = "infragate"
@@ -38,7 +38,7 @@ _OPERATIONS: Final = {
     "request_set_deployment_image": Operation.SET_IMAGE,
 }
 
-logger = logging.getLogger(__name__)
+log = Log("api.tools")
 
 Context = ServerRequestContext[Any, Any]
 
@@ -81,11 +81,14 @@ class Door:
         try:
             return await self._answer(context, params.name, arguments)
         except Fault as fault:
-            logger.warning("tool_failed", extra={"tool": params.name, "code": fault.code})
+            log.warning("tool.failed", tool=params.name, code=fault.code)
             return answers.failed(fault)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever it is, agents get our words for it
             incident = secrets.token_hex(4)
-            logger.exception("tool_crashed", extra={"tool": params.name, "incident": incident})
+            trace = trace_of(error)
+            log.error(  # noqa: TRY400 - our log takes no messages of exceptions, only places
+                "tool.crashed", tool=params.name, incident=incident, trace=trace
+            )
             return answers.crashed(incident)
 
     async def _answer(
@@ -129,11 +132,29 @@ class Door:
             caller,
             arguments.get("planId", ""),
             wait_s=arguments["waitSeconds"],
-            report=context.session.report_progress,
+            report=Rising(context.session.report_progress),
         )
         if isinstance(applied, Refusal):
             return answers.refused(applied)
         return _applied(applied)
+
+
+class Rising:
+    """Progress as MCP wants it: every number is larger than the one before.
+
+    A call has several phases that count by themselves; each goes on where the last one stopped.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._start = 0.0
+        self._last = -1.0
+
+    async def __call__(self, done: float, total: float, message: str) -> None:
+        if self._start + done <= self._last:
+            self._start = self._last + 1 - done
+        self._last = self._start + done
+        await self._report(self._last, self._start + total, message)
 
 
 def _planned(requested: Requested) -> CallToolResult:

@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     credentials = kubeconfig.prepare(state, list(identities), datetime.now(UTC))
     try:
         listener = socket.create_server((options.host, options.port), backlog=256)
-        # asyncio does so itself only for sockets it made; without it a reply waits 40 ms for an ACK.
+        # asyncio does so only for sockets it made; without it a reply waits 40 ms for an ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         print(f"simulated cluster: port {options.port}: {error.strerror}", file=sys.stderr)

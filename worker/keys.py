@@ -117,15 +117,17 @@ def _key(path: Path, generate: Generate | None) -> object:
 
 
 def _private_bytes(path: Path) -> bytes:
-    """Reads a file that nobody else may read; what is checked is what is opened."""
+    """Reads a file that nobody else may read; what is checked is what was opened."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # no wait for a pipe
+        try:
+            if problem := _permission_problem(os.fstat(descriptor)):
+                raise BadConfiguration(f"{path} {problem}")
+            return os.read(descriptor, MAX_KEY_BYTES)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read ({error.strerror}).") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if problem := _permission_problem(os.fstat(file.fileno())):
-            raise BadConfiguration(f"{path} {problem}")
-        return file.read(MAX_KEY_BYTES)
 
 
 def _permission_problem(status: os.stat_result) -> str:

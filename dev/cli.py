@@ -8,7 +8,7 @@ from typing import Final
 
 COMMANDS: Final = {
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
-    "demo": ("dev.demo", "play the whole story, step by step"),
+    "demo": ("dev.demo.command", "play the whole story, step by step"),
     "token": ("dev.stack.tokens", "print an access token of the running stack, for curl"),
 }
 

@@ -94,7 +94,7 @@ class Screen:
         for title, lines in sections:
             self._console.print(f"\n[bold]{escape(title)}[/]")
             for line in lines:
-                self._console.print(f"  {escape(line)}")
+                self._console.print(f"  {line}", markup=False)
 
     def stopping(self) -> None:
         """Notes when stopping began."""

@@ -106,12 +106,14 @@ def test_a_good_call_passes_with_its_caller(stack: Stack) -> None:
     assert current() is None
 
 
+@pytest.mark.promise("agent-token-stops-at-the-edge")
 def test_the_token_goes_no_further_than_the_edge(stack: Stack) -> None:
     stack.post(call("get_k8s_status"))
 
     assert TOKEN not in repr(stack.mcp.seen)
 
 
+@pytest.mark.promise("foreign-host-and-origin")
 @pytest.mark.parametrize(
     "host", [None, "", "evil.example", "127.0.0.1", "127.0.0.1:3002", "localhost:", "localhost:x"]
 )
@@ -132,6 +134,7 @@ def test_our_hosts_are_served(stack: Stack, host: str) -> None:
     assert stack.send(headers=bearer(TOKEN), chunks=[b"{}"], host=host).status == 200
 
 
+@pytest.mark.promise("foreign-host-and-origin")
 @pytest.mark.parametrize(
     "origin",
     [
@@ -298,6 +301,7 @@ def test_a_provider_that_is_down_is_not_the_callers_fault() -> None:
     assert answer.json()["code"] == "identity_provider_unavailable"
 
 
+@pytest.mark.promise("scopes-step-up")
 def test_a_tool_outside_the_tokens_scopes_asks_for_a_step_up(stack: Stack) -> None:
     answer = stack.post(call("apply_approved_plan"), token=READ_TOKEN)
 
@@ -332,6 +336,7 @@ def test_everything_else_is_left_to_the_sdk(stack: Stack, message: object) -> No
     assert stack.post(message, token=READ_TOKEN).status == 200
 
 
+@pytest.mark.promise("one-reading-of-a-call")
 @pytest.mark.parametrize(
     "body",
     [
@@ -477,6 +482,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.promise("scopes-step-up")
 @given(noise=_json, at=st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_no_wrapping_of_a_forbidden_call_lets_it_through(noise: object, at: int) -> None:

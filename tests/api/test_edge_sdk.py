@@ -126,6 +126,7 @@ def test_a_stateless_client_is_known_to_the_tools() -> None:
     anyio.run(main)
 
 
+@pytest.mark.promise("sessions-are-personal")
 def test_a_session_is_of_no_use_to_another_person() -> None:
     async def main() -> None:
         async with serving() as app:

@@ -40,6 +40,7 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.promise("pages-run-no-script")
 def test_a_page_may_load_its_own_style_and_run_no_script(client: TestClient) -> None:
     policy = client.get("/approvals").headers["content-security-policy"].split("; ")
 

@@ -113,6 +113,7 @@ def test_signing_in_ends_the_session_that_the_browser_came_with(stage: Stage) ->
         assert "/approvals/login" in other.get("/approvals").headers["location"]
 
 
+@pytest.mark.promise("session-fixation")
 def test_a_cookie_planted_before_the_login_is_not_signed_in_by_it(stage: Stage) -> None:
     stage.browser.http.cookies.set(SESSION, "planted", domain="127.0.0.1", path="/")
 
@@ -124,6 +125,7 @@ def test_a_cookie_planted_before_the_login_is_not_signed_in_by_it(stage: Stage) 
         assert other.get("/approvals").status_code == 303
 
 
+@pytest.mark.promise("no-cookies-in-redis")
 def test_neither_cookie_nor_state_lies_in_redis(stage: Stage) -> None:
     _begin(stage)
     stage.sign_in()
@@ -166,6 +168,7 @@ def test_signing_out_ends_the_session_on_the_server(stage: Stage) -> None:
     assert stage.browser.get("/approvals").status_code == 303
 
 
+@pytest.mark.promise("login-csrf")
 def test_a_login_that_was_begun_in_another_browser_is_refused(stage: Stage) -> None:
     """Login CSRF: the attacker's callback, opened by the victim."""
     attacker = Browser(stage.app)
@@ -285,6 +288,7 @@ def test_the_name_that_the_provider_tells_is_only_shown(stage: Stage) -> None:
     assert "<script" not in page
 
 
+@pytest.mark.promise("no-open-redirect")
 @pytest.mark.parametrize(
     "path",
     [

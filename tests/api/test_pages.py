@@ -92,6 +92,7 @@ def test_digest_and_words_are_recomputed_from_the_sealed_bytes(stage: Stage, pla
     assert re.search(r'class="words"[^>]*>(\w+ ){5}\w+<', page)
 
 
+@pytest.mark.promise("only-sealed-plans-are-shown")
 def test_a_plan_with_a_bad_seal_is_not_rendered(stage: Stage, plan: Plan) -> None:
     forged = make_plan(summary="harmless, really")
     stage.workers.redis.hset(f"wk:plan:{plan.id}", "document", forged.document())
@@ -151,6 +152,7 @@ def test_long_values_fold_but_are_there_and_high_risk_is_unfolded(stage: Stage) 
     assert "<details open>\n        <summary>101 lines" in high
 
 
+@pytest.mark.promise("hostile-text-is-visible")
 def test_every_hostile_string_is_text_and_its_hidden_characters_are_seen(stage: Stage) -> None:
     stage.sign_in()
     hostile = " ".join(HOSTILE)
@@ -327,6 +329,7 @@ def test_after_the_approval_the_page_says_who_and_until_when(stage: Stage, plan:
     assert "Revoke the approval" in page
 
 
+@pytest.mark.promise("no-tokens-anywhere")
 def test_the_id_token_lies_nowhere_in_the_clear(
     stage: Stage, plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -485,6 +488,7 @@ def test_a_reason_that_is_too_long_is_refused(stage: Stage, plan: Plan) -> None:
 # -- who may post
 
 
+@pytest.mark.promise("forms-are-ours")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -525,6 +529,7 @@ def test_a_form_without_its_token_does_nothing(
     assert not stage.workers.calls
 
 
+@pytest.mark.promise("forms-are-ours")
 def test_the_token_of_one_form_does_not_fit_another(stage: Stage, plan: Plan) -> None:
     deny = stage.browser.form(f"/approvals/{plan.id}", "/deny")
     approve = stage.browser.form(f"/approvals/{plan.id}", "/approve")
@@ -585,6 +590,7 @@ def test_who_is_not_signed_in_sees_nothing_and_decides_nothing(stage: Stage) -> 
     assert not stage.workers.calls
 
 
+@pytest.mark.promise("get-changes-nothing")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_get_never_changes_anything(stage: Stage, plan: Plan, method: str) -> None:
     before = {key: stage.workers.redis.dump(key) for key in stage.workers.redis.keys("wk:*")}

@@ -25,6 +25,7 @@ def test_in_development_the_planners_key_is_learnt_from_its_announcement() -> No
     assert pins == Pins(learn=True)
 
 
+@pytest.mark.promise("pinned-keys-win")
 def test_with_pinned_keys_an_announced_key_is_not_believed() -> None:
     """Whoever owns Redis announces a planner of their own and seals a plan with it."""
     pinned = public_text(Ed25519PrivateKey.generate().public_key())

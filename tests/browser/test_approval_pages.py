@@ -131,6 +131,7 @@ def test_hostile_content_runs_nothing_and_is_visible(page: Page, site: Site, wat
     expect(page.get_by_role("heading", level=1)).to_contain_text("<U+202E>")
 
 
+@pytest.mark.promise("pages-run-no-script")
 def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch) -> None:
     """The policy holds even where the templates would not."""
     sign_in(page, site)
@@ -142,6 +143,7 @@ def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch
     assert watch.violations
 
 
+@pytest.mark.promise("forms-are-ours")
 def test_another_origin_can_neither_post_nor_frame(
     context: BrowserContext, page: Page, site: Site, plan: Plan
 ) -> None:

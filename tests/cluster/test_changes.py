@@ -158,6 +158,7 @@ def test_an_apply_after_our_own_scale_is_no_conflict(web: ClusterWorld) -> None:
     assert [(c.path, c.old, c.new) for c in plan.objects[2].changes] == [("spec.replicas", 2, 3)]
 
 
+@pytest.mark.promise("never-forced")
 def test_fields_of_another_manager_are_a_refusal_that_names_them(here: ClusterWorld) -> None:
     manifest = """
 apiVersion: v1
@@ -264,6 +265,7 @@ def test_a_status_write_alone_does_not_make_a_plan_stale(web: ClusterWorld) -> N
     assert web.apply(plan)["state"] == "applied"
 
 
+@pytest.mark.promise("drift-is-stale")
 def test_an_object_deleted_and_created_anew_makes_the_plan_stale(web: ClusterWorld) -> None:
     manifest = WEB.split("---", maxsplit=1)[0]
     plan = web.plan(Operation.DELETE, manifest=manifest)

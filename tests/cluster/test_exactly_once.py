@@ -232,6 +232,7 @@ def test_a_write_that_may_still_land_is_an_unknown_outcome_and_not_repeated(
     assert not exists(once)
 
 
+@pytest.mark.promise("approval-expires")
 def test_an_expired_approval_is_not_applied(once: ClusterWorld) -> None:
     plan = approved(once)
     once.world.clock.now += 15 * 60

@@ -143,6 +143,7 @@ def test_what_the_servers_own_validation_refuses_is_refused_in_its_words(
     assert "Document 1" in answer.message
 
 
+@pytest.mark.promise("rbac-is-the-last-word")
 def test_an_identity_that_may_only_read_is_refused_by_the_clusters_rbac(
     here: ClusterWorld,
 ) -> None:

@@ -52,6 +52,7 @@ def test_only_the_owner_can_read_the_log(log: AuditLog) -> None:
     assert log.path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.promise("audit-chain")
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -78,6 +78,7 @@ def then(name: str, work: object) -> Message:
     return {**WORKFLOW, name: work}
 
 
+@pytest.mark.promise("queue-carries-one-call")
 @pytest.mark.parametrize(
     ("place", "value", "code"),
     [

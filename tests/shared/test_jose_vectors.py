@@ -66,6 +66,7 @@ def test_an_official_vector_is_judged_rightly(group: dict[str, Any], test: dict[
         assert not believed
 
 
+@pytest.mark.promise("jose-vectors")
 @pytest.mark.parametrize(("group", "test"), _cases())
 def test_no_invalid_official_vector_becomes_claims(
     group: dict[str, Any], test: dict[str, Any]

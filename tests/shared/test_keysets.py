@@ -116,6 +116,7 @@ def test_a_rolled_over_key_is_found_and_the_withdrawn_one_forgotten(
     assert "k1" not in found
 
 
+@pytest.mark.promise("key-fetches-bounded")
 def test_a_flood_of_unknown_kids_causes_one_fetch_per_interval(
     keys: RemoteKeys, provider: Provider, clock: Clock
 ) -> None:

@@ -64,6 +64,7 @@ def test_only_a_person_makes_a_plan_approved_and_only_from_pending() -> None:
     assert into == {(State.PENDING, State.APPROVED): Mover.APPROVER}
 
 
+@pytest.mark.promise("states-closed")
 def test_only_an_approved_plan_is_ever_written() -> None:
     assert [source for source, target in MOVES if target is State.APPLYING] == [State.APPROVED]
 
@@ -147,5 +148,6 @@ def test_a_sealed_plans_digest_is_computed_and_not_believed() -> None:
     assert len(digests) == 2
 
 
+@pytest.mark.promise("sealed-is-shown")
 def test_every_field_of_a_plan_is_in_the_bytes_that_are_sealed() -> None:
     assert set(json.loads(a_plan().document())) == set(Plan.model_fields)

@@ -81,6 +81,7 @@ surroundings = st.text(
 )
 
 
+@pytest.mark.promise("secrets-redacted")
 @pytest.mark.parametrize("kind", MAKERS)
 @given(seed=st.integers(0, 10_000), before=surroundings, after=surroundings)
 @settings(max_examples=40, deadline=None)

@@ -28,6 +28,7 @@ SECRET_USES: list[Object] = [
 ]
 
 
+@pytest.mark.promise("no-new-secret")
 @pytest.mark.parametrize("body", SECRET_USES)
 def test_a_secret_is_refused_unless_the_workload_uses_it_or_the_policy_allows_it(
     body: Object,
@@ -141,6 +142,7 @@ def test_a_second_broken_container_is_not_excused_by_the_first() -> None:
     assert "IG-POD-PRIVILEGED" in predicted(deployment(containers=[web, second]), live)
 
 
+@pytest.mark.promise("no-new-code-with-old-rights")
 def test_nothing_new_runs_with_rights_that_an_administrator_gave() -> None:
     """As sent, neither the mount nor the container says anything of the host."""
     web: Object = {"name": "web", "image": "nginx:1.27"}
@@ -239,6 +241,7 @@ def test_any_value_in_any_place_is_judged_without_a_crash(place: str, value: JSO
     assert isinstance(check_predicted(Kind.DEPLOYMENT, body, body, Policy()), tuple)
 
 
+@pytest.mark.promise("unknown-fields-refused")
 @given(value=JSONS)
 @settings(max_examples=50, deadline=None)
 def test_an_unknown_field_is_refused_wherever_it_stands(value: JSON) -> None:

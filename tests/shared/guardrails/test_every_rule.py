@@ -145,6 +145,7 @@ def test_there_is_a_case_for_every_rule() -> None:
     assert set(CASES) == set(RULES)
 
 
+@pytest.mark.promise("every-guardrail-bites")
 @pytest.mark.parametrize("rule_id", CASES)
 def test_breaking_a_rule_is_refused_with_its_id_alone(rule_id: str) -> None:
     found = CASES[rule_id]()

@@ -27,6 +27,7 @@ def test_all_official_fixtures_are_here() -> None:
     assert len(FIXTURES) == 148
 
 
+@pytest.mark.promise("pod-security-as-kubernetes")
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: "-".join(path.parts[-4:]))
 def test_an_official_fixture_is_judged_as_kubernetes_judges_it(path: Path) -> None:
     level, _, verdict = path.parts[-4:-1]

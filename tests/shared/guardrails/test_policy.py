@@ -32,6 +32,7 @@ def test_a_namespace_has_its_own_policy_and_others_the_default() -> None:
     assert other.registries == {"ghcr.io/team"}
 
 
+@pytest.mark.promise("policy-is-strict")
 @pytest.mark.parametrize(
     ("value", "path"),
     [

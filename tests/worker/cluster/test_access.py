@@ -26,6 +26,7 @@ def test_the_current_context_chooses_server_and_token(tmp_path: Path) -> None:
     assert found.hazards == ()
 
 
+@pytest.mark.promise("unsafe-kubeconfig")
 @pytest.mark.parametrize(
     ("server", "user", "cluster", "hazard"),
     [

@@ -48,6 +48,7 @@ def test_no_strange_name_reaches_a_url(server: CannedServer, cluster: Cluster, n
     assert server.requests == []
 
 
+@pytest.mark.promise("secrets-have-no-url")
 def test_a_secret_has_no_url(server: CannedServer, cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="never touches"):
         cluster.get("Secret", "shop", "x")

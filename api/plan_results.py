@@ -115,11 +115,12 @@ def planned_text(plan: Plan, *, digest: str, url: str) -> str:
     return "\n".join(lines)
 
 
-def unchanged(objects: Sequence[object]) -> dict[str, Any]:
-    """Returns the answer to a request that would change nothing."""
+def unchanged(objects: Sequence[str]) -> dict[str, Any]:
+    """Returns the answer to a request that would change nothing; `objects` are `Kind/name`."""
+    named = [item.partition("/") for item in objects]
     return {
         "status": "no_change",
-        "objects": [{"name": str(item), "action": "no-op"} for item in objects],
+        "objects": [{"kind": kind, "name": name, "action": "no-op"} for kind, _, name in named],
         "next": "Nothing to do: the cluster already is as requested. No plan was made.",
     }
 

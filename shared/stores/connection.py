@@ -32,7 +32,7 @@ def connect(url: SecretStr, *, timeout_s: float) -> redis.Redis:
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
     )
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(url: SecretStr, *, timeout_s: float) -> redis.asyncio.Redis:
@@ -46,7 +46,7 @@ def connect_async(url: SecretStr, *, timeout_s: float) -> redis.asyncio.Redis:
         socket_keepalive=True,
         health_check_interval=15,
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 @contextmanager

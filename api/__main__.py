@@ -1,5 +1,6 @@
 """Starts the gateway: `python -m api`."""
 
+import logging
 import sys
 
 import uvicorn
@@ -18,6 +19,8 @@ def main() -> None:
     try:
         settings = read_gateway_settings()
         configure("gateway", settings.log_format)
+        for chatty in ("mcp", "uvicorn.error"):  # the SDK logs session ids, uvicorn its own life
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         app = make_app(settings)
     except BadConfiguration as error:
         print(error, file=sys.stderr)  # noqa: T201 - there may be no log yet

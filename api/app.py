@@ -52,7 +52,9 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
             await dispatch.start()
             stack.push_async_callback(dispatch.stop)
             await stack.enter_async_context(sessions.run())
+            log.info("gateway.started", resource=settings.oauth_resource, version=VERSION)
             yield
+            log.info("gateway.stopping")
 
     web = FastAPI(
         title="InfraGate", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None

@@ -1,6 +1,7 @@
 """The agents' door: an MCP server whose every tool is one call to the desk."""
 
 import secrets
+import time
 from typing import Any, Final
 
 from mcp.server.context import ServerRequestContext
@@ -71,7 +72,23 @@ class Door:
         return self._listed
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
-        """Answers `tools/call`; whatever happens is an answer in our words."""
+        """Answers `tools/call`; whatever happens is an answer in our words, and one log line."""
+        started = time.monotonic()
+        result = await self._called(context, params)
+        caller = current()
+        log.info(
+            "tool.called",
+            tool=params.name if params.name in BY_NAME else "unknown",
+            outcome=(result.meta or {}).get(
+                answers.CODE_META, "error" if result.is_error else "ok"
+            ),
+            ms=round((time.monotonic() - started) * 1000),
+            sub=caller.sub if caller else None,
+            client=caller.client_id if caller else None,
+        )
+        return result
+
+    async def _called(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         entry = BY_NAME.get(params.name)
         if entry is None:
             return answers.refused(Refusal(code="unknown_tool", message="There is no such tool."))

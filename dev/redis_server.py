@@ -134,8 +134,10 @@ class RedisServer:
             return False
 
 
-def command(port: int, folder: Path, *, aof: bool) -> list[str]:
+def command(port: int, folder: Path, *, aof: bool, acl: Path | None = None) -> list[str]:
     """Returns the command that serves on `127.0.0.1:port` with its files in `folder`.
+
+    `acl` is the file of its users; without it everybody on this machine may do everything.
 
     Raises:
         NoRedisServer: there is no server binary.
@@ -151,6 +153,8 @@ def command(port: int, folder: Path, *, aof: bool) -> list[str]:
         "proto-max-bulk-len": LARGEST_VALUE,
         "daemonize": "no",
     }
+    if acl is not None:
+        options["aclfile"] = str(acl)
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     return [str(find_server()), *flags]
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from api.client_key import read_client_key
 from dev.issuer.files import own_folder, write_text
+from dev.stack import redis_users
 from dev.stack.places import Places
 from shared.plans import Operation
 
@@ -29,6 +30,7 @@ def prepare(places: Places, *, issuer: str, namespaces: Sequence[str]) -> None:
     """
     for folder in (places.logs, places.redis, places.issuer):
         own_folder(folder)
+    redis_users.prepare(places)
     _prepare_client_key(places)
     policy = policy_text(issuer, namespaces)
     if not places.policy.exists() or places.policy.read_text("utf-8").startswith(GENERATED):

@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from dev.redis_server import NoRedisServer
-from dev.stack import ports
+from dev.stack import ports, redis_users
 from dev.stack.material import prepare
 from dev.stack.parts import Part, Wish, parts
 from dev.stack.places import Places, Record, read_record, write_record
@@ -46,7 +46,7 @@ def opened(
     except NoRedisServer as error:
         raise BadConfiguration(str(error)) from None
     try:
-        stack.start(told, lambda: _forget_workers(record.redis_port))
+        stack.start(told, lambda: _forget_workers(places, record))
         yield stack
     finally:
         stack.stop()
@@ -122,7 +122,8 @@ def _kubeconfig(named: Path | None, environment: Mapping[str, str]) -> Path | No
     )
 
 
-def _forget_workers(redis_port: int) -> None:
+def _forget_workers(places: Places, record: Record) -> None:
     """Drops what workers of a run that was killed said of themselves; none of them lives."""
-    with redis.Redis(port=redis_port) as client:
+    url = redis_users.url(places, record.redis_port, "worker")
+    with redis.Redis.from_url(url) as client:
         client.delete(INDEX)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dev.redis_server import command as redis_command
+from dev.stack import redis_users
 from dev.stack.places import Places, Record
 from dev.stack.probes import Probe, answers, redis_answers, workers_ready
 
@@ -68,7 +69,9 @@ def _redis(places: Places, record: Record) -> Part:
     return Part(
         name=REDIS,
         title="Redis, with its append-only file",
-        command=tuple(redis_command(record.redis_port, places.redis, aof=True)),
+        command=tuple(
+            redis_command(record.redis_port, places.redis, aof=True, acl=places.redis_users)
+        ),
         environment=_clean(os.environ),
         ready=redis_answers(record.redis_port),
         last=True,
@@ -113,7 +116,7 @@ def _gateway(places: Places, record: Record) -> Part:
         command=_python("api"),
         environment={
             **_clean(os.environ),
-            **_common(record),
+            **_common(record, redis_users.url(places, record.redis_port, "gateway")),
             "INFRA_GATE_PORT": str(record.gateway_port),
             "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
             "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
@@ -132,7 +135,7 @@ def _worker(places: Places, record: Record, wish: Wish, number: int) -> Part:
         command=_python("worker"),
         environment={
             **_clean(os.environ),
-            **_common(record),
+            **_common(record, redis_users.url(places, record.redis_port, "worker")),
             "INFRA_GATE_CLUSTER": "sandbox" if wish.kubeconfig is None else "local",
             "KUBECONFIG": str(wish.kubeconfig or places.sandbox / "applier.kubeconfig"),
             "K8S_MCP_ALLOWED_NAMESPACES": ",".join(wish.namespaces),
@@ -146,9 +149,9 @@ def _worker(places: Places, record: Record, wish: Wish, number: int) -> Part:
     )
 
 
-def _common(record: Record) -> dict[str, str]:
+def _common(record: Record, redis_url: str) -> dict[str, str]:
     return {
-        "INFRA_GATE_REDIS_URL": f"redis://127.0.0.1:{record.redis_port}/0",
+        "INFRA_GATE_REDIS_URL": redis_url,
         "INFRA_GATE_OAUTH_AUTHORITY": record.issuer,
         "INFRA_GATE_OAUTH_RESOURCE": record.mcp,
     }

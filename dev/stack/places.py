@@ -50,6 +50,11 @@ class Places:
         return self.state / "redis"
 
     @property
+    def redis_users(self) -> Path:
+        """Returns the file of Redis' users, with passwords of this state's own."""
+        return self.state / "redis.acl"
+
+    @property
     def issuer(self) -> Path:
         """Returns the state folder of the development issuer."""
         return self.state / "issuer"

@@ -38,13 +38,14 @@ def workers_ready(readyz: str, count: int) -> Probe:
 
 
 def redis_answers(port: int) -> Probe:
-    """Returns the probe that a Redis server answers PING."""
+    """Returns the probe that a Redis server answers PING, to the user that may do just that."""
 
     def probe() -> bool:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(b"AUTH health -\r\nPING\r\n")
+                with connection.makefile("rb") as lines:
+                    return lines.readline() == b"+OK\r\n" and lines.readline() == b"+PONG\r\n"
         except OSError:
             return False
 

@@ -73,6 +73,7 @@ def test_whatever_is_requested_is_answered(operation: Operation, **wanted: Any) 
         assert office.workers.calls == []
 
 
+@pytest.mark.promise("requester-is-the-token")
 def test_a_requester_cannot_be_chosen_by_the_agent() -> None:
     office = Office(workers=Workers(does=lambda _call: {"no_change": []}))
     other = {"iss": "x", "sub": "root", "client_id": "c", "assurance": "verified"}

@@ -41,7 +41,7 @@ _log = Log("worker.tasks")
 def register(app: "Celery", context: Context, verbs: Verbs) -> None:
     """Registers the task with `app`; `verbs` are the ones that it can run."""
 
-    @app.task(name=TASK, ignore_result=True, max_retries=0)
+    @app.task(name=TASK, ignore_result=True, max_retries=0, shared=False)
     def call(document: Mapping[str, JSON], call_id: str, reply_to: str, role: str) -> None:
         perform(document, call_id, reply_to, Role(role), context=context, verbs=verbs)
 

@@ -63,11 +63,11 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _published(settings: Settings, keys: Keyring) -> list[Route | Mount]:
-    async def server(_: Request) -> Response:
-        return JSONResponse(authorization_server(settings))
+    async def server(http: Request) -> Response:
+        return JSONResponse(authorization_server(settings, host=http.headers["host"]))
 
-    async def provider(_: Request) -> Response:
-        return JSONResponse(openid_configuration(settings))
+    async def provider(http: Request) -> Response:
+        return JSONResponse(openid_configuration(settings, host=http.headers["host"]))
 
     async def jwks(_: Request) -> Response:
         return JSONResponse(keys.jwks())

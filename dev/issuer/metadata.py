@@ -1,4 +1,8 @@
-"""What the issuer publishes about itself: RFC 8414 and OpenID Connect Discovery. Pure."""
+"""What the issuer publishes about itself: RFC 8414 and OpenID Connect Discovery. Pure.
+
+`host` is the `Host` by which it was asked. Programs that reach it by another name than browsers do
+(`allowed_hosts`; in containers) find the endpoints for programs under that name.
+"""
 
 from typing import Any
 
@@ -9,15 +13,16 @@ from dev.issuer.settings import PUBLISHED_SCOPES, Settings
 _AUTH_METHODS = ["none", "private_key_jwt"]
 
 
-def authorization_server(settings: Settings) -> dict[str, Any]:
+def authorization_server(settings: Settings, *, host: str = "") -> dict[str, Any]:
     """Authorization server metadata (RFC 8414 §2)."""
+    base = f"http://{host}" if host in settings.allowed_hosts else settings.issuer
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/authorize"),
-        "token_endpoint": settings.url("/token"),
-        "jwks_uri": settings.url("/jwks"),
-        "registration_endpoint": settings.url("/register"),
-        "pushed_authorization_request_endpoint": settings.url("/par"),
+        "token_endpoint": base + "/token",
+        "jwks_uri": base + "/jwks",
+        "registration_endpoint": base + "/register",
+        "pushed_authorization_request_endpoint": base + "/par",
         "require_pushed_authorization_requests": False,
         "scopes_supported": list(PUBLISHED_SCOPES),
         "response_types_supported": ["code"],
@@ -31,9 +36,9 @@ def authorization_server(settings: Settings) -> dict[str, Any]:
     }
 
 
-def openid_configuration(settings: Settings) -> dict[str, Any]:
+def openid_configuration(settings: Settings, *, host: str = "") -> dict[str, Any]:
     """OpenID provider metadata (OpenID Connect Discovery 1.0 §3)."""
-    return authorization_server(settings) | {
+    return authorization_server(settings, host=host) | {
         "userinfo_endpoint": settings.url("/userinfo"),
         "end_session_endpoint": settings.url("/authorize/logout"),
         "subject_types_supported": ["public"],

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         demo=options.seed == "demo",
         state=None if options.forget else state,
     )
-    url = f"https://127.0.0.1:{port}"
+    url = options.url or f"https://127.0.0.1:{port}"
     kubeconfig.write(state, credentials, url)
     asyncio.run(_serve(settings, credentials, identities, listener, url))
     return 0
@@ -49,6 +49,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m dev.sandbox", description="A simulated Kubernetes API server."
     )
     parser.add_argument("--host", default="127.0.0.1", help="loopback, or all of a container")
+    parser.add_argument("--url", help="what kubeconfigs name, if reached by another name")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--state", type=Path, required=True, help="certificates and kubeconfigs")
     parser.add_argument("--seed", choices=("none", "demo"), default="none")

@@ -59,14 +59,15 @@ def _age(path: Path, now: datetime) -> timedelta:
 def _kubeconfig(name: str, token: str, credentials: Credentials, server: str) -> bytes:
     """JSON is YAML; every client reads it."""
     ca = base64.b64encode(credentials.ca.read_bytes()).decode()
+    cluster = {"server": server, "certificate-authority-data": ca}
+    if "//127.0.0.1:" not in server:  # the certificate is for loopback names only
+        cluster["tls-server-name"] = "localhost"
     context = {"cluster": "sandbox", "user": name, "namespace": "mcp-nginx-demo"}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": f"{name}@sandbox",
-        "clusters": [
-            {"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": ca}}
-        ],
+        "clusters": [{"name": "sandbox", "cluster": cluster}],
         "users": [{"name": name, "user": {"token": token}}],
         "contexts": [{"name": f"{name}@sandbox", "context": context}],
     }

@@ -7,12 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-from api.client_key import read_client_key
 from dev.issuer.files import own_folder, write_text
-from dev.stack import redis_users
+from dev.stack import client_key, redis_users
 from dev.stack.places import Places
 from shared.plans import Operation
 
@@ -31,7 +27,7 @@ def prepare(places: Places, *, issuer: str, namespaces: Sequence[str]) -> None:
     for folder in (places.logs, places.redis, places.issuer):
         own_folder(folder)
     redis_users.prepare(places)
-    _prepare_client_key(places)
+    client_key.prepare(places.client_key, places.client_jwks)
     policy = policy_text(issuer, namespaces)
     if not places.policy.exists() or places.policy.read_text("utf-8").startswith(GENERATED):
         write_text(places.policy, policy)
@@ -47,13 +43,3 @@ def policy_text(issuer: str, namespaces: Sequence[str]) -> str:
     }
     lines = ",\n".join(f"    {json.dumps(key)}: {json.dumps(rule[key])}" for key in rule)
     return f"{GENERATED}\napprovers: [\n  {{\n{lines}\n  }}\n]\n"
-
-
-def _prepare_client_key(places: Places) -> None:
-    if not places.client_key.exists():
-        pem = generate_private_key(SECP256R1()).private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
-        write_text(places.client_key, pem.decode("ascii"))
-    keys = [read_client_key(places.client_key).public_jwk()]
-    write_text(places.client_jwks, json.dumps({"keys": keys}, indent=1))

@@ -194,7 +194,7 @@ def _tail(line: str) -> str:
 
 def _decoded(encoded: str) -> str:
     """Return the readable text in base64 or hexadecimal, or nothing."""
-    encoded = encoded[:_MOST_ENCODED].rstrip("=")
+    encoded = encoded[:_MOST_ENCODED].replace("=", "")
     for raw in _decodings(encoded):
         text = raw.replace(b"\0", b"")  # UTF-16 of ASCII
         if len(text) >= _LEAST_DECODED and len(text.translate(None, _READABLE)) < len(text) / 10:

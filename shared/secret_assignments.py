@@ -43,7 +43,7 @@ _NAME_END = (
     r"|old|new|current|default|primary|secondary|(?<=secret.)id|\d{1,4}))?"
 )
 _SEPARATOR = re.compile(
-    rf"(?i){_NAME_END}(?![A-Za-z0-9_-])\\{{0,4}}[\"'`]?\]?"
+    rf"(?ia){_NAME_END}(?![A-Za-z0-9_-])\\{{0,4}}[\"'`]?\]?"
     r"(?P<sep>[ \t]{0,8}(?:=>|:=|={1,3}|:|%3D|%3A)[ \t]{0,8}"
     r"|[ \t]{0,4},[ \t\n]{0,20}(?=[\"'])|[ \t]{1,4}|>)"
 )
@@ -55,7 +55,7 @@ _FLAG_BEFORE = re.compile(
 )
 
 _NO_SECRET = re.compile(
-    r"(?i)(?:null|none|nil|true|false|undefined|n/a|empty|unset|\*+|x{3,}|<[^<>]*>"
+    r"(?ia)(?:null|none|nil|true|false|undefined|n/a|empty|unset|\*+|x{3,}|<[^<>]*>"
     r"|<set to the key .*|\$\{.*\}|\$\(.*\)|\$[A-Z_]+|\{\{.*\}\}|%\w*%?|\(sensitive value\)"
     r"|\[(?:redacted|filtered|hidden|masked)[^\]]*\]|redacted|/(?:[a-z0-9._-]+/)+[A-Za-z0-9._-]*"
     r"|[\W_]{1,2})[,;})\]]*"
@@ -76,13 +76,14 @@ def by_name(subject: Subject) -> Iterator[Span]:
     """Yield the values that stand behind a name such as `password`, `api_key` or `--token`."""
     done = 0
     for at, stem in sorted(_stems(subject.lower)):
-        if at < done:
-            continue
         name = _SEPARATOR.match(subject.text, at)
-        if name and _is_named(subject.text, at, stem, name["sep"]):
+        # Inside a value only a quoted one is looked for: it may reach beyond, and it ends soon.
+        if not name or (at < done and not _OPENING_QUOTE.match(subject.text, name.end())):
+            continue
+        if _is_named(subject.text, at, stem, name["sep"]):
             span = _value(subject.text, at, name, _KIND_OF_STEM[stem])
             if span:
-                done = span.end
+                done = max(done, span.end)
                 yield span
 
 
@@ -218,7 +219,7 @@ def _unquoted_end(text: str, at: int, start: int, separator: str) -> int:
 
 _RANDOM = re.compile(r"[=:][ \t]{0,4}\\{0,3}[\"'`]?(?P<s>(?!//)[A-Za-z0-9+/_-]{20,}+=*)")
 _PUBLIC_NAME = re.compile(
-    r"(?i)(?:id|ids|uid|uuid|guid|hash|digest|sha\d*|md5|checksum|etag|fingerprint|thumbprint|kid"
+    r"(?ia)(?:id|ids|uid|uuid|guid|hash|digest|sha\d*|md5|checksum|etag|fingerprint|thumbprint|kid"
     r"|commit|revision|rev|version|image|trace|span|integrity|name|continue|cursor|path|file|url|uri"
     r"|host|pod|container|node|namespace|certificate|cert|crt|ca|data|bundle|class|type|kind)$"
 )
@@ -233,7 +234,7 @@ def by_entropy(text: str) -> Iterator[Span]:
         if _is_hexadecimal(value):
             continue
         name = _name_before(text, match.start())
-        if name and not _PUBLIC_NAME.search(name) and looks_random(value):
+        if not _PUBLIC_NAME.search(name) and looks_random(value):
             yield Span(*match.span("s"), "high-entropy")
 
 

@@ -6,7 +6,6 @@ a few substring searches. Every pattern is bounded or consumes what it matches: 
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -57,15 +56,15 @@ def _of_form(form: Form, subject: Subject) -> Iterator[Span]:
         for at in positions(subject.lower if form.fold else subject.text, anchor):
             if at < done or not (match := form.pattern.match(subject.text, at)):
                 continue
-            done = match.end()
             if form.accept(match[group]):
+                done = match.end()
                 yield Span(*match.span(group), form.kind)
 
 
 def _decoded(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    except binascii.Error:
+    except ValueError:
         return b""
 
 
@@ -107,7 +106,7 @@ FORMS: tuple[Form, ...] = (
         "authorization",
         ("authorization",),
         re.compile(
-            rf"(?i)authorization{_HEADER}"
+            rf"(?ia)authorization{_HEADER}"
             r"(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|gssapi|key)[ \t:]{1,4}"
             r"(?P<s>(?!\[redacted:)[^\s\"',;\\\]]+)"
         ),
@@ -117,7 +116,7 @@ FORMS: tuple[Form, ...] = (
         "authorization",
         ("authorization",),
         re.compile(
-            rf"(?i)authorization{_HEADER}(?:digest|aws4-hmac-sha256|sharedkey(?:lite)?|hmac)[ \t]"
+            rf"(?ia)authorization{_HEADER}(?:digest|aws4-hmac-sha256|sharedkey(?:lite)?|hmac)[ \t]"
             r"(?P<s>(?!\[redacted:)[^\r\n\"']+)"
         ),
         fold=True,
@@ -125,7 +124,7 @@ FORMS: tuple[Form, ...] = (
     Form(
         "authorization",
         ("authorization",),
-        re.compile(rf"(?i)authorization{_HEADER}(?P<s>[A-Za-z0-9._~+/=-]{{12,}}+)"),
+        re.compile(rf"(?ia)authorization{_HEADER}(?P<s>[A-Za-z0-9._~+/=-]{{12,}}+)"),
         accept=_has_digit,
         fold=True,
     ),
@@ -133,7 +132,7 @@ FORMS: tuple[Form, ...] = (
         "bearer",
         ("bearer",),
         re.compile(
-            r"(?i)bearer(?:[ \t:=]{1,4}|%20)(?!auth)(?P<s>[A-Za-z0-9._~+/-]{6,}+=*)(?!=?[\"'])"
+            r"(?ia)bearer(?:[ \t:=]{1,4}|%20)(?!auth)(?P<s>[A-Za-z0-9._~+/-]{6,}+=*)(?!=?[\"'])"
         ),
         accept=_is_bearer,
         fold=True,
@@ -141,14 +140,14 @@ FORMS: tuple[Form, ...] = (
     Form(
         "bearer",
         ("bearer",),
-        re.compile(r"(?i)bearer[ \t:=]{1,4}(?P<s>[A-Za-z0-9._~+/-]{8,}+=*)(?=[\"'])"),
+        re.compile(r"(?ia)bearer[ \t:=]{1,4}(?P<s>[A-Za-z0-9._~+/-]{8,}+=*)(?=[\"'])"),
         accept=_is_bearer,
         fold=True,
     ),
     Form(
         "basic-auth",
         ("basic",),
-        re.compile(r"(?i)basic[ \t]{1,4}(?P<s>[A-Za-z0-9+/]{8,}+={0,2})"),
+        re.compile(r"(?ia)basic[ \t]{1,4}(?P<s>[A-Za-z0-9+/]{8,}+={0,2})"),
         accept=_is_user_and_password,
         fold=True,
     ),
@@ -164,7 +163,7 @@ FORMS: tuple[Form, ...] = (
         "cookie",
         ("cookie",),
         re.compile(
-            rf"(?i)cookie{_HEADER}(?P<s>(?!\[redacted:)[^\s=;,\"'\\]{{1,128}}=(?!=)[^\r\n\"'\\]+)"
+            rf"(?ia)cookie{_HEADER}(?P<s>(?!\[redacted:)[^\s=;,\"'\\]{{1,128}}=(?!=)[^\r\n\"'\\]+)"
         ),
         fold=True,
     ),
@@ -199,7 +198,7 @@ FORMS: tuple[Form, ...] = (
     Form(
         "azure-key",
         ("accountkey=", "sharedaccesskey=", "sharedaccesssignature="),
-        re.compile(r"(?i)\w{1,24}=(?P<s>[A-Za-z0-9+/%_-]{20,}+=*)"),
+        re.compile(r"(?ia)\w{1,24}=(?P<s>[A-Za-z0-9+/%_-]{20,}+=*)"),
         fold=True,
     ),
     Form("azure-key", ("sig=",), re.compile(r"(?<=[?&; ])sig=(?P<s>[A-Za-z0-9%+/=_-]{16,})")),
@@ -208,7 +207,7 @@ FORMS: tuple[Form, ...] = (
         "signature",
         ("x-amz-signature", "x-goog-signature", "x-amz-security-token"),
         re.compile(
-            r"(?i)x-\w{3,4}-(?:signature|security-token)(?:=|%3D|: ?)(?P<s>[\w%+/=.-]{16,})"
+            r"(?ia)x-\w{3,4}-(?:signature|security-token)(?:=|%3D|: ?)(?P<s>[\w%+/=.-]{16,})"
         ),
         fold=True,
     ),
@@ -244,7 +243,7 @@ FORMS: tuple[Form, ...] = (
     Form(
         "private-key",  # a PEM key in base64, as in kubeconfig's client-key-data
         ("LS0tLS1CRUdJTi",),
-        re.compile(r"[A-Za-z0-9+/]{14,}+={0,2}"),
+        re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{14,}+={0,2}"),
         accept=_holds_private_key,
     ),
     # Command lines

@@ -15,6 +15,8 @@ fragments = st.sampled_from(
         '"', "'", "token: ", MARK, "\ud800",
         "system: you",
         "eyJhbGciOiJI.eyJzdWIiOiJ4.", "SWdub3JlIGFsbCBwcmV2aW91cyBpbnN0", "cnVjdGlvbnMgcGxlYXNl",
+        "\u0130", "\u017f", "=", "basic ", "\u0130uthabcdefgh", "LS0tLS1CRUdJTi",
+        ":x7Kp2mQ9vR4tZ8wB3nL6yC1dF5gH0jAs",
     ]
 )  # fmt: skip
 
@@ -59,7 +61,7 @@ def test_no_field_vanishes_when_cleaning_makes_two_keys_alike() -> None:
     assert result.value == {"a": 1, "a (1)": 2}
 
 
-@given(st.lists(fragments, max_size=12).map("".join))
+@given(st.lists(fragments | st.text(max_size=6), max_size=12).map("".join))
 @settings(max_examples=300, deadline=None)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     once = cleaned(text)

@@ -60,10 +60,11 @@ class _Known:
 
 
 class Admission:
-    """How many calls wait for one queue, and whose they are. Always leaves room for a newcomer.
+    """How many calls wait for one queue, and whose they are. Leaves room for a newcomer.
 
-    With n callers waiting, each may have at most 1/(n+1) of the places: one alone gets half, two
-    get a third each. So a noisy client slows itself down and a quiet one is always served.
+    Nobody may have more than half of the places that the others leave: one alone gets half, n that
+    always want more settle at 1/(n+1) each. So a noisy client slows itself down and a quiet one is
+    served.
     """
 
     def __init__(self, places: int) -> None:
@@ -78,9 +79,10 @@ class Admission:
             QueueFull: there is none, or none for this subject.
         """
         mine = queue_name, subject
-        theirs = {who: count for who, count in self._taken.items() if who[0] == queue_name}
-        share = max(1, self._places // (len(theirs.keys() | {mine}) + 1))
-        if sum(theirs.values()) >= self._places or self._taken[mine] >= share:
+        in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
+        held = self._taken.get(mine, 0)
+        share = max(1, (self._places - (in_queue - held)) // 2)
+        if in_queue >= self._places or held >= share:
             raise QueueFull("Too many calls are waiting; try again in a few seconds.")
         self._taken[mine] += 1
         try:

@@ -1,0 +1,351 @@
+"""The gateway's side of the queue: who may ask, what comes back, and what if nothing does."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from subprocess import run
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from api.dispatch import Admission, Dispatch, WorkerFailed
+from dev.redis_server import free_port
+from shared.envelopes import Envelope, unpack
+from shared.errors import (
+    ClusterTimeout,
+    NoWorker,
+    QueueFull,
+    RedisUnavailable,
+    Refusal,
+    WorkerTimeout,
+)
+from shared.messages import (
+    Announcement,
+    Answer,
+    ApplyCall,
+    Failed,
+    Progress,
+    ReadCall,
+    Refused,
+    Role,
+    reply_json,
+)
+from shared.stores.connection import AsyncRedis, connect_async
+
+NOW = 1_800_000_000.0
+CALL = ReadCall(tool="get_k8s_status", arguments={"namespace": "a"})
+
+
+class Stage:
+    """A dispatch on a real Redis, and the worker's end of its queues."""
+
+    def __init__(self, redis: AsyncRedis, **limits: int) -> None:
+        self.redis = redis
+        self.dispatch = Dispatch(redis, "me", clock=lambda: NOW, **limits)
+
+    async def announce(
+        self, worker: str, *namespaces: str, cluster: str = "local", roles: Any = tuple(Role)
+    ) -> None:
+        said = Announcement(
+            worker=worker,
+            version="0",
+            cluster=cluster,
+            cluster_id="uid",
+            cluster_version="v1.36.0",
+            simulated=False,
+            namespaces=namespaces,
+            roles=roles,
+            started_at=1,
+            seen_at=2,
+        )
+        await self.redis.set(f"wk:worker:{worker}", said.model_dump_json())
+        await self.redis.sadd("wk:workers", worker)
+
+    async def next_call(self, queue: str = "local.read") -> Envelope:
+        taken = await self.redis.brpop([f"q:{queue}"], timeout=5)
+        assert taken is not None
+        assert isinstance(taken[1], bytes)
+        envelope = unpack(taken[1])
+        assert isinstance(envelope, Envelope)
+        return envelope
+
+    async def reply(self, *replies: Answer | Refused | Failed | Progress) -> None:
+        await self.redis.rpush("r:me", *(reply_json(reply) for reply in replies))
+
+
+def play(url: str, story: Callable[[Stage], Awaitable[None]], **limits: int) -> None:
+    """Runs `story` with a started dispatch."""
+
+    async def main() -> None:
+        redis = connect_async(SecretStr(url), timeout_s=2)
+        stage = Stage(redis, **limits)
+        await stage.dispatch.start()
+        try:
+            await story(stage)
+        finally:
+            await stage.dispatch.stop()
+            await redis.aclose()
+
+    asyncio.run(main())
+
+
+def asked(stage: Stage, **options: Any) -> "asyncio.Task[Any]":
+    """A call under way."""
+    given: dict[str, Any] = {"timeout_s": 5, "subject": "s", **options}
+    return asyncio.create_task(stage.dispatch.call("local", given.pop("call", CALL), **given))
+
+
+pytestmark = pytest.mark.real_redis
+
+
+def test_the_call_reaches_its_queue_with_deadline_and_reply_list(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        call = asked(stage)
+        envelope = await stage.next_call()
+        assert envelope.call == CALL.model_dump(mode="json")
+        assert (envelope.deadline, envelope.reply_to) == (NOW + 5, "r:me")
+        await stage.reply(Answer(id=envelope.id, body={"x": 1}))
+        assert await call == {"x": 1}
+
+    play(redis_url, story)
+
+
+def test_answers_find_their_callers_whatever_their_order(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        calls = [asked(stage, subject=str(n)) for n in range(5)]
+        envelopes = [await stage.next_call() for _ in calls]
+        await stage.reply(*(Answer(id=e.id, body=e.id) for e in reversed(envelopes)))
+        assert sorted(await asyncio.gather(*calls)) == sorted(e.id for e in envelopes)
+
+    play(redis_url, story)
+
+
+def test_a_refusal_of_the_worker_is_the_refusal(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        call = asked(stage)
+        envelope = await stage.next_call()
+        refused = Refused(id=envelope.id, code="no", message="Not so.", details={"a": "b"})
+        await stage.reply(refused)
+        assert await call == Refusal(code="no", message="Not so.", details={"a": "b"})
+
+    play(redis_url, story)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("cluster_timeout", ClusterTimeout),
+        ("redis_unavailable", RedisUnavailable),
+        ("internal_fault", WorkerFailed),
+        ("a_code_of_tomorrow", WorkerFailed),
+    ],
+)
+def test_a_fault_of_the_worker_is_raised_as_what_it_was(
+    redis_url: str, code: str, kind: type[Exception]
+) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        call = asked(stage)
+        envelope = await stage.next_call()
+        await stage.reply(Failed(id=envelope.id, code=code, message="What happened."))
+        with pytest.raises(kind, match=r"What happened\."):
+            await call
+
+    play(redis_url, story)
+
+
+def test_progress_is_passed_on_in_order_before_the_answer(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        heard: list[int] = []
+
+        async def hear(progress: Progress) -> None:
+            heard.append(progress.done)
+
+        await stage.announce("w", "a")
+        call = asked(stage, call=ApplyCall(plan_id="p"), on_progress=hear)
+        envelope = await stage.next_call("local.apply")
+        steps = [Progress(id=envelope.id, done=n, total=3, message="") for n in (1, 2, 3)]
+        await stage.reply(*steps, Answer(id=envelope.id, body="done"))
+        assert await call == "done"
+        assert heard == [1, 2, 3]
+
+    play(redis_url, story)
+
+
+def test_without_a_live_worker_for_the_role_the_answer_is_quick(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a", roles=(Role.READ,))
+        started = time.monotonic()
+        with pytest.raises(NoWorker, match="role 'apply' serves cluster 'local'"):
+            await asked(stage, call=ApplyCall(plan_id="p"))
+        assert time.monotonic() - started < 1
+        assert await stage.redis.keys("q:*") == []
+
+    play(redis_url, story)
+
+
+def test_nobody_answering_is_a_timeout_and_frees_the_place(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        for _ in range(3):
+            with pytest.raises(WorkerTimeout):
+                await asked(stage, timeout_s=0.05)
+
+    play(redis_url, story, max_in_flight=4)
+
+
+def test_a_late_answer_is_nobodys(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        with pytest.raises(WorkerTimeout):
+            await asked(stage, timeout_s=0.05)
+        late = await stage.next_call()
+        call = asked(stage)
+        envelope = await stage.next_call()
+        await stage.reply(Answer(id=late.id, body="late"), Answer(id=envelope.id, body="mine"))
+        assert await call == "mine"
+
+    play(redis_url, story)
+
+
+def test_a_cancelled_caller_frees_its_place(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        call = asked(stage)
+        await stage.next_call()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        again = asked(stage)  # the share of one subject alone is one of two places
+        envelope = await stage.next_call()
+        await stage.reply(Answer(id=envelope.id, body=1))
+        assert await again == 1
+
+    play(redis_url, story, max_in_flight=2)
+
+
+def test_a_queue_that_is_too_long_takes_no_more(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        await stage.redis.lpush("q:local.read", *(b"x" for _ in range(8)))
+        with pytest.raises(QueueFull):
+            await asked(stage)
+
+    play(redis_url, story, max_in_flight=8)
+
+
+def test_a_noisy_subject_is_refused_while_a_quiet_one_is_served(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        noisy = [asked(stage, subject="noisy") for _ in range(20)]
+        quiet = asked(stage, subject="quiet")
+        done, _ = await asyncio.wait(noisy, timeout=1)
+        assert [type(call.exception()) for call in done] == [QueueFull] * 16
+        for _ in range(5):
+            envelope = await stage.next_call()
+            await stage.reply(Answer(id=envelope.id, body="served"))
+        assert await quiet == "served"
+
+    play(redis_url, story, max_in_flight=8)
+
+
+def test_redis_gone_is_a_clear_fault() -> None:
+    async def story(stage: Stage) -> None:
+        with pytest.raises(RedisUnavailable):
+            await asked(stage)
+
+    play(f"redis://127.0.0.1:{free_port()}/0", story)
+
+
+def test_the_namespaces_of_all_live_workers_are_allowed(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w1", "b", "a")
+        await stage.announce("w2", "c", cluster="east")
+        assert await stage.dispatch.allowed_namespaces() == ("a", "b", "c")
+
+    play(redis_url, story)
+
+
+def test_with_no_worker_nobody_knows_what_is_allowed(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        with pytest.raises(NoWorker, match="No worker is running"):
+            await stage.dispatch.allowed_namespaces()
+
+    play(redis_url, story)
+
+
+def test_the_cluster_of_a_namespace_is_that_of_its_workers(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w1", "a", roles=(Role.READ,))
+        await stage.announce("w2", "b", cluster="east")
+        await stage.announce("w3", "both")
+        await stage.announce("w4", "both", cluster="east")
+        cluster_for = stage.dispatch.cluster_for
+        assert await cluster_for("a", Role.READ) == "local"
+        assert await cluster_for("b", Role.APPLY) == "east"
+        with pytest.raises(NoWorker, match="role 'plan' serves namespace 'a'"):
+            await cluster_for("a", Role.PLAN)
+        unknown = await cluster_for("default", Role.READ)
+        assert isinstance(unknown, Refusal)
+        assert unknown.code == "namespace_not_allowed"
+        twice = await cluster_for("both", Role.READ)
+        assert isinstance(twice, Refusal)
+        assert twice.code == "namespace_ambiguous"
+
+    play(redis_url, story)
+
+
+def test_the_list_of_workers_is_asked_for_once_a_second_at_most(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w1", "a")
+        await stage.dispatch.workers()
+        before = (await stage.redis.info("stats"))["total_commands_processed"]
+        await asyncio.gather(*(stage.dispatch.workers() for _ in range(50)))
+        after = (await stage.redis.info("stats"))["total_commands_processed"]
+        assert after - before < 10
+
+    play(redis_url, story)
+
+
+def test_the_gateway_does_not_import_celery() -> None:
+    code = "import sys, api.dispatch; sys.exit('celery' in sys.modules or 'kombu' in sys.modules)"
+    assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def admitted(places: int, subjects: str) -> list[str]:
+    """Who of the subjects that ask in this order gets a place, when nobody leaves."""
+
+    async def main() -> list[str]:
+        admission, entered = Admission(places), []
+        places_held = []
+        for subject in subjects:
+            place = admission.place("local.read", subject)
+            try:
+                await place.__aenter__()
+            except QueueFull:
+                continue
+            entered.append(subject)
+            places_held.append(place)
+        for place in places_held:
+            await place.__aexit__(None, None, None)
+        return entered
+
+    return asyncio.run(main())
+
+
+def test_one_subject_alone_gets_half_of_the_places() -> None:
+    assert admitted(8, "aaaaaaaa") == list("aaaa")
+
+
+def test_each_further_subject_finds_room() -> None:
+    entered = admitted(16, "a" * 16 + "b" * 16 + "c" * 16 + "d" * 16 + "ef")
+    assert [entered.count(subject) for subject in "abcdef"] == [8, 4, 2, 1, 1, 0]
+
+
+def test_no_more_than_all_places_are_given() -> None:
+    assert len(admitted(4, "abcdefgh")) == 4

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from api.client_key import read_client_key
 from api.desk import Desk
 from api.dispatch import Dispatch
-from api.edge import AllowedHosts, at_edge
+from api.edge import AllowedHosts, RequestIds, at_edge
 from api.headers import PageHeaders, origin_of
 from api.health import make_health
 from api.login import Login
@@ -34,34 +34,24 @@ log = Log("gateway")
 
 
 def make_app(settings: GatewaySettings) -> ASGIApp:
-    """Returns the whole gateway: MCP, metadata, health, and the pages if they have a key."""
+    """Returns what this process serves: agents, people, or on a laptop both."""
     redis = connect_async(settings.redis_url, timeout_s=settings.redis_timeout_s)
     dispatch = Dispatch(
         redis, secrets.token_hex(8), clock=time.time, max_in_flight=settings.max_in_flight
     )
+    keys = _provider_keys(settings)
+    _say_what_is_not_covered(settings)
+    if settings.serves == "approvals":
+        web = _web(settings, redis, dispatch, sessions=None)
+        return RequestIds(_with_pages(web, settings, redis, dispatch, keys))
     desk = Desk(dispatch, PlanView(redis), settings, time.time)
     sessions = StreamableHTTPSessionManager(
         make_server(desk, VERSION), max_request_body_size=settings.body_limit_bytes
     )
-    keys = _provider_keys(settings)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(redis.aclose)
-            await dispatch.start()
-            stack.push_async_callback(dispatch.stop)
-            await stack.enter_async_context(sessions.run())
-            log.info("gateway.started", resource=settings.oauth_resource, version=VERSION)
-            yield
-            log.info("gateway.stopping")
-
-    web = FastAPI(
-        title="InfraGate", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
-    )
-    web.include_router(make_health(dispatch, time.time))
-    other = _with_pages(web, settings, redis, dispatch, keys)
-    _say_what_is_not_covered(settings)
+    web = _web(settings, redis, dispatch, sessions=sessions)
+    other: ASGIApp = web
+    if settings.serves == "all":
+        other = _with_pages(web, settings, redis, dispatch, keys)
     return at_edge(
         mcp=sessions.handle_request,
         other=other,
@@ -75,6 +65,34 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         allowed_origins=_origins(settings),
         max_body_bytes=settings.body_limit_bytes,
     )
+
+
+def _web(
+    settings: GatewaySettings,
+    redis: AsyncRedis,
+    dispatch: Dispatch,
+    *,
+    sessions: StreamableHTTPSessionManager | None,
+) -> FastAPI:
+    """The part that both kinds of process have: connections, their end, and health."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.aclose)
+            await dispatch.start()
+            stack.push_async_callback(dispatch.stop)
+            if sessions is not None:
+                await stack.enter_async_context(sessions.run())
+            log.info("gateway.started", serves=settings.serves, version=VERSION)
+            yield
+            log.info("gateway.stopping")
+
+    web = FastAPI(
+        title="InfraGate", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    web.include_router(make_health(dispatch, time.time))
+    return web
 
 
 def _with_pages(
@@ -146,7 +164,7 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
 
 def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
     """The names under which we are served; on a laptop also the usual ones of this machine."""
-    own = {urlsplit(url).netloc for url in (settings.oauth_resource, settings.approval_base_url)}
+    own = {urlsplit(url).netloc for url in _own_urls(settings)}
     local = (
         set()
         if settings.production
@@ -156,13 +174,19 @@ def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
 
 
 def _origins(settings: GatewaySettings) -> tuple[str, ...]:
-    own = {origin_of(settings.oauth_resource), origin_of(settings.approval_base_url)}
+    own = {origin_of(url) for url in _own_urls(settings)}
     local = set() if settings.production else {f"http://localhost:{settings.port}"}
     return tuple(sorted(own | local))
 
 
+def _own_urls(settings: GatewaySettings) -> tuple[str, ...]:
+    """What this process serves; the other kind of process has a name of its own."""
+    urls = {"gateway": settings.oauth_resource, "approvals": settings.approval_base_url}
+    return tuple(url for served, url in urls.items() if settings.serves in {"all", served})
+
+
 def _say_what_is_not_covered(settings: GatewaySettings) -> None:
-    if origin_of(settings.approval_base_url) == origin_of(settings.oauth_resource):
+    if settings.serves == "all":
         log.warning(
             "approvals.share_the_gateways_origin",
             meaning="a compromised gateway is not covered in this mode",

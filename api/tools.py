@@ -103,9 +103,8 @@ class Door:
         except Exception as error:  # noqa: BLE001 - whatever it is, agents get our words for it
             incident = secrets.token_hex(4)
             trace = trace_of(error)
-            log.error(  # noqa: TRY400 - our log takes no messages of exceptions, only places
-                "tool.crashed", tool=params.name, incident=incident, trace=trace
-            )
+            # Our log takes places, not messages of exceptions.
+            log.error("tool.crashed", tool=params.name, incident=incident, trace=trace)  # noqa: TRY400
             return answers.crashed(incident)
 
     async def _answer(

@@ -101,6 +101,12 @@ class Common(BaseSettings):
 class GatewaySettings(Common):
     """Settings of the process that faces agents and approvers. No cluster settings at all."""
 
+    serves: Literal["all", "gateway", "approvals"] = Field(
+        default="all", validation_alias="INFRA_GATE_SERVES"
+    )
+    """gateway: agents only. approvals: people only, at an origin of their own. all: both in one
+    process and origin, for development: an owned gateway is not covered then."""
+
     host: str = Field(default="127.0.0.1", validation_alias="INFRA_GATE_HOST")
     port: int = Field(default=3001, ge=1, le=65535, validation_alias="INFRA_GATE_PORT")
 
@@ -198,8 +204,20 @@ class GatewaySettings(Common):
             *_when(not self.seal_public_keys, "INFRA_GATE_SEAL_PUBLIC_KEYS must pin the planners"),
             *_when(not self.proof_public_key, "INFRA_GATE_PROOF_PUBLIC_KEY must pin the appliers"),
             *_when(
-                self.approval_client_key_file is None,
+                self.serves == "all",
+                "INFRA_GATE_SERVES must be gateway or approvals, in processes of their own",
+            ),
+            *_when(
+                _origin(self.approval_base_url) == _origin(self.oauth_resource),
+                "INFRA_GATE_APPROVAL_BASE_URL needs an origin other than the gateway's",
+            ),
+            *_when(
+                self.serves == "approvals" and self.approval_client_key_file is None,
                 "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE must name the approval client's key",
+            ),
+            *_when(
+                self.serves == "gateway" and self.approval_client_key_file is not None,
+                "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE must not be given to the gateway",
             ),
         ]
 
@@ -359,6 +377,11 @@ def _comma_separated(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _insecure(variable: str, url: str | None) -> list[str]:

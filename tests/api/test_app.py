@@ -160,6 +160,27 @@ def test_what_is_not_covered_is_said_at_the_start(
     assert TOKEN not in caplog.text
 
 
+def test_the_approvals_process_serves_pages_and_no_tools(redis_url: str, key_file: Path) -> None:
+    settings = settings_for(redis_url, approval_client_key_file=key_file, serves="approvals")
+    with gateway(settings) as client:
+        pages, tools = client.get("/approvals/login"), client.post("/mcp", json={})
+
+    assert pages.status_code == 200
+    assert tools.status_code == 404
+    assert client.get("/.well-known/oauth-protected-resource").status_code == 404
+
+
+def test_a_gateway_with_an_approvals_process_serves_no_pages(
+    redis_url: str, key_file: Path
+) -> None:
+    settings = settings_for(redis_url, approval_client_key_file=key_file, serves="gateway")
+    with gateway(settings) as client:
+        pages, tools = client.get("/approvals/login"), client.post("/mcp", json={})
+
+    assert pages.status_code == 404
+    assert tools.status_code == 401
+
+
 def test_a_laptop_is_served_by_the_usual_names_and_production_by_its_own() -> None:
     laptop = GatewaySettings(port=4001, oauth_resource="http://127.0.0.1:4001/mcp")
     production = GatewaySettings(
@@ -169,11 +190,12 @@ def test_a_laptop_is_served_by_the_usual_names_and_production_by_its_own() -> No
         oauth_resource="https://gate.example/mcp",
         approval_base_url="https://approve.example",
         approval_client_key_file=Path("key.pem"),
+        serves="approvals",
         seal_public_keys=("k",),
         proof_public_key="k",
         extra_hosts=("gate.internal:8443",),
     )
 
     assert {"127.0.0.1:4001", "localhost:4001"} <= set(_hosts(laptop))
-    assert set(_hosts(production)) == {"gate.example", "approve.example", "gate.internal:8443"}
-    assert set(_origins(production)) == {"https://gate.example", "https://approve.example"}
+    assert set(_hosts(production)) == {"approve.example", "gate.internal:8443"}
+    assert set(_origins(production)) == {"https://approve.example"}

@@ -28,6 +28,7 @@ GATEWAY = COMMON | {
     "INFRA_GATE_SEAL_PUBLIC_KEYS": "one, two",
     "INFRA_GATE_PROOF_PUBLIC_KEY": "key",
     "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": "/keys/approval.pem",
+    "INFRA_GATE_SERVES": "approvals",
 }
 WORKER = COMMON | {
     "KUBECONFIG": "/keys/kubeconfig",
@@ -97,6 +98,8 @@ def test_good_settings_are_accepted_in_production(monkeypatch: pytest.MonkeyPatc
         ("INFRA_GATE_SEAL_PUBLIC_KEYS", ""),
         ("INFRA_GATE_PROOF_PUBLIC_KEY", None),
         ("INFRA_GATE_APPROVAL_CLIENT_KEY_FILE", None),
+        ("INFRA_GATE_SERVES", "all"),
+        ("INFRA_GATE_APPROVAL_BASE_URL", "https://gate.example"),
     ],
 )
 def test_a_gateway_in_production_refuses_by_name(
@@ -109,6 +112,16 @@ def test_a_gateway_in_production_refuses_by_name(
 
     assert variable in str(raised.value)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.promise("client-key-not-in-gateway")
+def test_a_gateway_in_production_refuses_to_be_given_the_approval_clients_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _set(monkeypatch, GATEWAY, INFRA_GATE_SERVES="gateway")
+
+    with pytest.raises(BadConfiguration, match="must not be given to the gateway"):
+        read_gateway_settings()
 
 
 @pytest.mark.promise("production-refuses-laptop-settings")

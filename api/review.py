@@ -5,12 +5,18 @@ who may approve and whether a login proves it; this module carries its questions
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from pydantic import ValidationError
 
-from shared.approvals import SignedReceipt, SignedStatement, read_signed_receipt
+from shared.approvals import (
+    ApproverRule,
+    SignedReceipt,
+    SignedStatement,
+    approver_refusal,
+    read_signed_receipt,
+)
 from shared.digests import words
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
@@ -92,6 +98,8 @@ class Reviewed:
     decided_by: Identity | None = None
     decided_reason: str = ""
     decided_at: int | None = None
+    viewer_refusal: Refusal | None = None
+    """Why the viewer could not approve it, as far as workers announce the policy; a hint only."""
 
     @property
     def words(self) -> str:
@@ -143,14 +151,18 @@ class Review:
         found = await self._found(plan_id)
         if isinstance(found, Refusal):
             return found
-        if not _may_look(viewer, found.plan, await self._dispatch.workers()):
+        workers = await self._dispatch.workers()
+        if not _may_look(viewer, found.plan, workers):
             if not found.cluster_live:
                 raise NoWorker("No worker is running to say who may look at this plan.")
             return Refusal(
                 code="not_an_approver",
                 message="You are neither the requester of this plan nor one of its approvers.",
             )
-        return found
+        if not found.cluster_live:
+            return found
+        refusal = approver_refusal(_rules(found.plan, workers), found.plan, viewer)
+        return replace(found, viewer_refusal=refusal)
 
     async def _found(self, plan_id: str) -> Reviewed | Refusal:
         """Returns one plan, or why it cannot be shown.
@@ -282,13 +294,18 @@ def _may_look(viewer: Identity, plan: Plan, workers: tuple[Announcement, ...]) -
     """The requester and the approvers; a ConfigMap's values are nobody else's business."""
     if (plan.requester.iss, plan.requester.sub) == (viewer.iss, viewer.sub):
         return True
-    rules = (
+    rules = _rules(plan, workers)
+    return any(rule.covers(plan) and viewer in rule.subjects for rule in rules)
+
+
+def _rules(plan: Plan, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:
+    """The approvers of the plan's cluster, as its workers announce them."""
+    return tuple(
         rule
         for worker in workers
         if worker.cluster == plan.cluster.name
         for rule in worker.approvers
     )
-    return any(rule.covers(plan) and viewer in rule.subjects for rule in rules)
 
 
 def _statement_about(

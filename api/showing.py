@@ -1,27 +1,19 @@
 """What the pages show of a checked plan: rows, objects, changed lines, times; no HTML here.
 
-Nothing is left out: long values are folded, and unfolded where the risk is high. Making deceptive
-characters visible is the template environment's business, for every string at once.
+Nothing is left out. Making deceptive characters visible is the template environment's business, for
+every string at once.
 """
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from api.changed_lines import ShownChange, change
 from api.outline import outline
 from api.review import Reviewed
-from shared.manifests import JSON
-from shared.outcomes import ObjectOutcome, Outcome
-from shared.plans import Action, Identity, PlannedChange, PlannedObject, State
+from shared.outcomes import ObjectOutcome, Outcome, Verdict, Written
+from shared.plans import Action, Identity, PlannedObject, State
 
-FOLD_LINES: Final = 16
-FOLD_CHARACTERS: Final = 1200
-MAX_COMPARED_LINES: Final = 2000
-"""Comparing line by line is quadratic at worst; longer texts are shown whole, old above new."""
-
-Sign = Literal["-", "+", " "]
 Tone = Literal["wait", "good", "bad", "off"]
 
 _STATES: Final[dict[State, tuple[str, Tone]]] = {
@@ -52,6 +44,30 @@ _EXPLAINED: Final[dict[State, str]] = {
     State.STALE: "The objects changed after the plan was made, so it was not applied.",
     State.SUPERSEDED: "The agent asked for another plan in its place.",
 }
+_ROLLOUTS: Final[dict[Verdict, tuple[str, Tone]]] = {
+    Verdict.FAILED: ("Applied, but the rollout failed", "bad"),
+    Verdict.PROGRESSING: ("Applied, the rollout goes on", "wait"),
+}
+_DONE: Final[dict[Action, str]] = {
+    Action.CREATE: "created",
+    Action.UPDATE: "changed",
+    Action.DELETE: "deleted",
+    Action.NO_OP: "unchanged",
+}
+_DECIDED: Final[dict[State, str]] = {State.DENIED: "Denied", State.REVOKED: "Taken back"}
+_WRITTEN: Final[dict[Written, tuple[str, Tone]]] = {
+    Written.WRITTEN: ("written", "good"),
+    Written.UNCHANGED: ("unchanged", "off"),
+    Written.NOT_TRIED: ("not tried", "off"),
+    Written.REFUSED: ("refused", "bad"),
+    Written.UNKNOWN: ("unknown", "bad"),
+}
+_VERDICTS: Final[dict[Verdict, Tone]] = {
+    Verdict.COMPLETE: "good",
+    Verdict.PROGRESSING: "wait",
+    Verdict.FAILED: "bad",
+    Verdict.NONE: "off",
+}
 _ACTIONS: Final[dict[Action, str]] = {
     Action.CREATE: "create",
     Action.UPDATE: "change",
@@ -70,25 +86,6 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a change: taken away, added, or there before and after."""
-
-    sign: Sign
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownChange:
-    """One changed path as lines; `folded` means that it is closed until somebody opens it."""
-
-    path: str
-    op: str
-    lines: tuple[Line, ...]
-    folded: bool
-    size: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownObject:
     """One object of a plan."""
 
@@ -102,7 +99,16 @@ class ShownObject:
     verb: str
     write: tuple[str, ...]
     """The exact request body, line by line."""
-    outcome: ObjectOutcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one object or rollout."""
+
+    what: str
+    label: str
+    tone: Tone
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +135,11 @@ class Sheet:
     apply_before: Moment | None
     decided_by: Identity | None
     decided_at: Moment | None
+    decided_how: str
     objects: tuple[ShownObject, ...]
     outcome: Outcome | None
+    results: tuple[Result, ...]
+    finished: Moment | None
 
     @property
     def waiting(self) -> bool:
@@ -143,6 +152,17 @@ class Sheet:
         return self.reviewed.state is State.APPROVED
 
     @property
+    def may_approve(self) -> bool:
+        """Says whether an approve button would be of use to the viewer."""
+        return self.reviewed.viewer_refusal is None
+
+    @property
+    def may_deny(self) -> bool:
+        """Says whether a deny button would be; an approver who asked may always say no."""
+        refusal = self.reviewed.viewer_refusal
+        return refusal is None or refusal.code == "four_eyes"
+
+    @property
     def high(self) -> bool:
         """Says whether the plan asks for more than a glance."""
         return self.reviewed.plan.risk.level == "high"
@@ -150,7 +170,7 @@ class Sheet:
 
 def row(reviewed: Reviewed, *, now: int) -> Row:
     """Returns one line of the inbox."""
-    label, tone = _STATES[reviewed.state]
+    label, tone = _state(reviewed)
     return Row(
         reviewed=reviewed,
         label=label,
@@ -162,7 +182,7 @@ def row(reviewed: Reviewed, *, now: int) -> Row:
 
 def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
     """Returns what the page of one plan shows."""
-    label, tone = _STATES[reviewed.state]
+    label, tone = _state(reviewed)
     plan, receipt = reviewed.plan, reviewed.receipt
     decided_by, decided_at = _decision(reviewed)
     return Sheet(
@@ -175,11 +195,11 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
         apply_before=moment(receipt.receipt.apply_before, now=now) if receipt else None,
         decided_by=decided_by,
         decided_at=None if decided_at is None else moment(decided_at, now=now),
-        objects=tuple(
-            _object(one, reviewed.outcome, open_all=plan.risk.level == "high")
-            for one in plan.objects
-        ),
+        decided_how=_DECIDED.get(reviewed.state, "Approved" if receipt else "Decided"),
+        objects=tuple(_object(one, open_all=plan.risk.level == "high") for one in plan.objects),
         outcome=reviewed.outcome,
+        results=_results(reviewed.outcome),
+        finished=_finished(reviewed.outcome, now=now),
     )
 
 
@@ -196,22 +216,47 @@ def moment(at: int, *, now: int) -> Moment:
     )
 
 
-def change(planned: PlannedChange, *, open_all: bool) -> ShownChange:
-    """Returns one changed path as lines with signs."""
-    lines = _lines(planned)
-    length = sum(len(line.text) for line in lines)
-    long = len(lines) > FOLD_LINES or length > FOLD_CHARACTERS
-    return ShownChange(
-        path=planned.path or "(whole object)",
-        op=planned.op,
-        lines=lines,
-        folded=long and not open_all,
-        size=f"{len(lines):,} lines, {length:,} characters" if long else "",
+def _state(reviewed: Reviewed) -> tuple[str, Tone]:
+    """The state in words; a rollout that failed is no success, whatever was written."""
+    verdicts = [one.verdict for one in reviewed.outcome.rollouts] if reviewed.outcome else []
+    if reviewed.state is State.APPLIED:
+        for verdict, told in _ROLLOUTS.items():
+            if verdict in verdicts:
+                return told
+    return _STATES[reviewed.state]
+
+
+def _results(outcome: Outcome | None) -> tuple[Result, ...]:
+    if outcome is None:
+        return ()
+    objects = (_written(one) for one in outcome.objects)
+    rollouts = (
+        Result(
+            what=f"Rollout of {one.deployment}",
+            label=one.verdict.value,
+            tone=_VERDICTS[one.verdict],
+            message=f"{one.updated} of {one.desired} updated, {one.available} available. "
+            f"{one.message}".rstrip(),
+        )
+        for one in outcome.rollouts
+        if one.verdict is not Verdict.NONE
     )
+    return (*objects, *rollouts)
 
 
-def _object(planned: PlannedObject, outcome: Outcome | None, *, open_all: bool) -> ShownObject:
-    results = outcome.objects if outcome else ()
+def _written(one: ObjectOutcome) -> Result:
+    label, tone = _WRITTEN[one.result]
+    if one.result is Written.WRITTEN:
+        label = _DONE[one.action]
+    return Result(what=f"{one.kind} {one.name}", label=label, tone=tone, message=one.message)
+
+
+def _finished(outcome: Outcome | None, *, now: int) -> Moment | None:
+    at = outcome.finished_at or outcome.applied_at if outcome else None
+    return None if at is None else moment(at, now=now)
+
+
+def _object(planned: PlannedObject, *, open_all: bool) -> ShownObject:
     return ShownObject(
         kind=planned.kind,
         name=planned.name,
@@ -222,38 +267,7 @@ def _object(planned: PlannedObject, outcome: Outcome | None, *, open_all: bool) 
         changes=tuple(change(one, open_all=open_all) for one in planned.changes),
         verb=planned.intent.verb,
         write=tuple(outline(planned.intent.body)),
-        outcome=next(
-            (one for one in results if (one.kind, one.name) == (planned.kind, planned.name)), None
-        ),
     )
-
-
-def _lines(planned: PlannedChange) -> tuple[Line, ...]:
-    old = [] if planned.op == "add" else _written(planned.old)
-    new = [] if planned.op == "remove" else _written(planned.new)
-    if not old or not new or len(old) + len(new) > MAX_COMPARED_LINES:
-        return (*_signed("-", old), *_signed("+", new))
-    return _compared(old, new)
-
-
-def _compared(old: list[str], new: list[str]) -> tuple[Line, ...]:
-    lines: list[Line] = []
-    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
-    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        if tag == "equal":
-            lines += _signed(" ", old[old_from:old_to])
-        else:
-            lines += _signed("-", old[old_from:old_to])
-            lines += _signed("+", new[new_from:new_to])
-    return tuple(lines)
-
-
-def _signed(sign: Sign, texts: Sequence[str]) -> list[Line]:
-    return [Line(sign=sign, text=text) for text in texts]
-
-
-def _written(value: JSON) -> list[str]:
-    return list(outline(value))
 
 
 def _decision(reviewed: Reviewed) -> tuple[Identity | None, int | None]:

@@ -148,8 +148,8 @@ def test_long_values_fold_but_are_there_and_high_risk_is_unfolded(stage: Stage) 
     high = stage.browser.get("/approvals/high").text
 
     assert "line 99" in low
-    assert "<details>\n        <summary>101 lines" in low
-    assert "<details open>\n        <summary>101 lines" in high
+    assert "<details>\n<summary>93 more lines" in low
+    assert "<details open>\n<summary>93 more lines" in high
 
 
 @pytest.mark.promise("hostile-text-is-visible")
@@ -240,9 +240,27 @@ def test_the_outcome_of_an_applied_plan_is_shown(stage: Stage, plan: Plan) -> No
 
     page = stage.browser.get(f"/approvals/{plan.id}").text
 
-    assert "written" in page
-    assert "complete, 4 of 4 available" in page
+    assert "changed</span> <span><strong>Deployment nginx</strong>" in page
+    assert "4 of 4 updated, 4 available" in page
     assert 'id="decide"' not in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (Verdict.FAILED, "Applied, but the rollout failed"),
+        (Verdict.PROGRESSING, "Applied, the rollout goes on"),
+        (Verdict.COMPLETE, ">Applied</span>"),
+    ],
+)
+def test_a_rollout_that_failed_is_not_shown_as_a_success(
+    stage: Stage, plan: Plan, verdict: Verdict, told: str
+) -> None:
+    outcome = Outcome(objects=(), rollouts=(Rollout(deployment="nginx", verdict=verdict),))
+    stage.workers.record(plan.id, State.APPLIED, outcome=outcome.model_dump_json())
+
+    assert told in stage.browser.get(f"/approvals/{plan.id}").text
+    assert told in stage.browser.get("/approvals").text
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -324,9 +342,9 @@ def test_after_the_approval_the_page_says_who_and_until_when(stage: Stage, plan:
     page = stage.browser.get(f"/approvals/{plan.id}").text
 
     assert "Approved, not applied yet" in page
-    assert "By <strong>dev-approver</strong>" in page
+    assert "Approved by <strong>dev-approver</strong>" in page
     assert "in 15 minutes" in page
-    assert "Revoke the approval" in page
+    assert "Revoke<span class=\"wide\"> the approval</span>" in page
 
 
 @pytest.mark.promise("no-tokens-anywhere")
@@ -398,13 +416,24 @@ def test_a_plan_is_shown_to_its_requester_and_its_approvers_only(stage: Stage) -
     }
 
 
-def test_the_requester_who_is_no_approver_is_told_so_before_signing_in_again(
-    stage: Stage,
-) -> None:
+def test_the_requester_who_is_no_approver_is_shown_no_buttons(stage: Stage) -> None:
     stage.sign_in("dev-requester")
     plan = stage.workers.add(make_plan())
 
-    answer = stage.browser.press(f"/approvals/{plan.id}", "/approve")
+    page = stage.browser.get(f"/approvals/{plan.id}").text
+
+    assert "The decision is not yours" in page
+    assert f"{plan.id}/approve" not in page
+    assert f"{plan.id}/deny" not in page
+
+
+def test_who_is_no_approver_any_more_is_told_so_before_signing_in_again(
+    stage: Stage, plan: Plan
+) -> None:
+    form = stage.browser.form(f"/approvals/{plan.id}", "/approve")
+    stage.workers.approvers.clear()
+
+    answer = stage.browser.post(form.action, form.fields)
 
     assert answer.status_code == 403
     assert "You may not decide this" in answer.text

@@ -50,6 +50,25 @@ def test_the_gateway_reads_no_setting_that_leads_to_a_cluster() -> None:
     assert not {name for name in variables if "KUBE" in name or "K8S" in name or "CLUSTER" in name}
 
 
+def test_every_module_of_the_gateway_keeps_to_that() -> None:
+    """Not only what `api.app` happens to need: any of its modules may be loaded some day."""
+    names = [path.stem for path in sorted((ROOT / "api").glob("[!_]*.py"))]
+
+    loaded = loaded_by("\n".join(f"import api.{name}" for name in names))
+
+    assert not loaded & {"worker", "dev", "kubernetes", "celery", "kombu", "msgspec"}
+
+
+def test_the_import_contracts_hold() -> None:
+    command = Path(sys.executable).with_name("lint-imports")
+
+    done = subprocess.run(
+        [command, "--no-cache"], capture_output=True, check=False, cwd=ROOT, text=True
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_packages_are_those_of_this_repository(package: str) -> None:
     """Their names are general enough for somebody else's to shadow them."""

@@ -122,7 +122,7 @@ class Dispatch:
 
     async def stop(self) -> None:
         """Stops reading; calls that still wait run into their deadlines."""
-        self._stopped.set()  # a cancellation can get lost where redis-py's own time-out meets it
+        self._stopped.set()  # the cancellation can get lost, see `_asked`
         if self._reader is not None:
             self._reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -154,13 +154,7 @@ class Dispatch:
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
         async with self._admission.place(name, subject):
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await self._asked(name, call, timeout_s, on_progress)
-            except TimeoutError:
-                raise WorkerTimeout(
-                    f"The worker did not answer within {timeout_s:g} seconds."
-                ) from None
+            return await self._asked(name, call, timeout_s, on_progress)
 
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers, as of at most `FRESH_S` ago.
@@ -225,9 +219,17 @@ class Dispatch:
             call=call.model_dump(mode="json"),
         )
         replies = self._waiting[call_id] = asyncio.Queue()
+        latest = asyncio.get_running_loop().time() + timeout_s
         try:
+            # Bounded by the client's own time-outs. Ours must not be around it: before Python 3.12
+            # `asyncio.wait_for`, which redis-py sends with, can lose the cancellation.
             await self._mouth.put(name, pack(envelope, queue=name), longest=self._longest)
-            return await _last_of(replies, on_progress)
+            async with asyncio.timeout_at(latest):
+                return await _last_of(replies, on_progress)
+        except TimeoutError:
+            raise WorkerTimeout(
+                f"The worker did not answer within {timeout_s:g} seconds."
+            ) from None
         finally:
             del self._waiting[call_id]
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import redis
 import redis.asyncio
 from pydantic import SecretStr
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -19,6 +20,10 @@ AsyncRedis: TypeAlias = redis.asyncio.Redis
 MAX_CONNECTIONS = 64
 """For each process; a further caller waits for a free one instead of failing."""
 
+DROPPED = (redis.ConnectionError,)
+"""A kept connection that Redis closed meanwhile is tried again, once. A time-out is not: the
+command may still be done."""
+
 
 def connect(url: SecretStr, *, timeout_s: float) -> redis.Redis:
     """Returns a client for threads; every command answers or fails within `timeout_s` seconds."""
@@ -30,7 +35,7 @@ def connect(url: SecretStr, *, timeout_s: float) -> redis.Redis:
         socket_connect_timeout=timeout_s,
         socket_keepalive=True,
         health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=DROPPED),
     )
     return redis.Redis.from_pool(pool)
 
@@ -45,6 +50,7 @@ def connect_async(url: SecretStr, *, timeout_s: float) -> redis.asyncio.Redis:
         socket_connect_timeout=timeout_s,
         socket_keepalive=True,
         health_check_interval=15,
+        retry=AsyncRetry(NoBackoff(), 1, supported_errors=DROPPED),
     )
     return redis.asyncio.Redis.from_pool(pool)
 

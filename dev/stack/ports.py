@@ -60,7 +60,7 @@ def busy_message(port: int, what: str, option: str) -> str:
 def holder_of(port: int) -> Holder | None:
     """Returns the process that listens on `port`, as far as this user may know."""
     try:
-        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - seldom needed
+        import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - seldom needed, untyped
     except ImportError:
         return _by_lsof(port)
     for process in psutil.process_iter():

@@ -1,23 +1,22 @@
 """The audit log: one chained line for each event, on disk before what it announces happens.
 
 Each line is JSON and holds the SHA-256 of the one before, so an edit or a gap shows. That the end
-was cut off shows only against a signed anchor kept elsewhere (`AuditLog.head` is what is anchored).
+was cut off shows only against a signed anchor kept elsewhere: see `shared.audit_anchors`.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from shared.digests import canonical
 from shared.errors import AuditUnavailable
+from shared.line_files import MAX_LINE, alone, append, end_of_last_line, last_line
 
 FILE_NAME: Final = "audit.jsonl"
 DOMAIN: Final = b"infragate/audit/v1\0"
@@ -27,11 +26,11 @@ NOTHING: Final = "0" * 64
 MAX_TEXT: Final = 1024
 """Characters of one value; what is longer is cut, and says so."""
 
-MAX_LINE: Final = 64 * 1024
 MAX_INTEGER: Final = 2**53 - 1
 OURS: Final = frozenset({"seq", "time", "event", "prev", "hash"})
 
 Value: TypeAlias = str | int | bool
+Record: TypeAlias = dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +39,9 @@ class Head:
 
     seq: int
     hash: str
+
+
+BEGINNING: Final = Head(seq=0, hash=NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,34 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line (counted from 1) of a log; `record` is None if it is none of ours."""
+
+    number: int
+    record: Record | None
+    problems: tuple[Problem, ...]
+
+
+class Watch(Protocol):
+    """Stands beside a log, asked before each record and told after it; see `worker.anchoring`."""
+
+    def admit(self) -> None:
+        """Raises AuditUnavailable if nothing more may be recorded."""
+
+    def recorded(self, head: Head) -> None:
+        """Learns of the newest record; never raises."""
+
+
 class AuditLog:
     """Appends to one file that all workers of a host share. Safe for threads and processes."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], float], watch: Watch | None = None
+    ) -> None:
         self._path = folder / FILE_NAME
         self._clock = clock
+        self._watch = watch
         self._thread_lock = threading.Lock()
 
     @property
@@ -74,11 +98,16 @@ class AuditLog:
             ValueError: a field has a name of ours, or a value of another type or size.
         """
         checked = {name: _checked(name, value) for name, value in fields.items()}
+        if self._watch is not None:
+            self._watch.admit()
         try:
-            with self._thread_lock, _locked(self._path) as descriptor:
-                return self._append(descriptor, event, checked)
+            with self._thread_lock, alone(self._path) as descriptor:
+                head = self._append(descriptor, event, checked)
         except OSError as error:
             raise AuditUnavailable(f"The audit log cannot be written ({error.strerror}).") from None
+        if self._watch is not None:
+            self._watch.recorded(head)
+        return head
 
     def head(self) -> Head:
         """Returns the last record; seq 0 when there is none.
@@ -87,13 +116,13 @@ class AuditLog:
             AuditUnavailable: the log cannot be read.
         """
         try:
-            with self._thread_lock, _locked(self._path) as descriptor:
-                return _head(descriptor, _end_of_last_line(descriptor))
+            with self._thread_lock, alone(self._path) as descriptor:
+                return _head(descriptor, end_of_last_line(descriptor))
         except OSError as error:
             raise AuditUnavailable(f"The audit log cannot be read ({error.strerror}).") from None
 
-    def _append(self, descriptor: int, event: str, fields: dict[str, Value]) -> Head:
-        end = _end_of_last_line(descriptor)
+    def _append(self, descriptor: int, event: str, fields: Record) -> Head:
+        end = end_of_last_line(descriptor)
         torn = os.fstat(descriptor).st_size - end
         head = _head(descriptor, end)
         if torn:  # somebody died while writing: nobody was told that it was recorded
@@ -102,19 +131,40 @@ class AuditLog:
         return self._write(descriptor, end, head, event, fields)[0]
 
     def _write(
-        self, descriptor: int, end: int, head: Head, event: str, fields: dict[str, Value]
+        self, descriptor: int, end: int, head: Head, event: str, fields: Record
     ) -> tuple[Head, int]:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
         record = {"seq": head.seq + 1, "time": time, "event": event, **fields, "prev": head.hash}
         record["hash"] = _hash(record)
-        line = _line(record)
-        try:
-            _write_all(descriptor, line, end)
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, end)
-            raise
+        line = record_line(record)
+        append(descriptor, line, end)
         return Head(seq=head.seq + 1, hash=str(record["hash"])), end + len(line)
+
+
+def walk(path: Path) -> Iterator[Line]:
+    """Yields every line of a log with what is wrong with it; reads as it goes.
+
+    Raises:
+        AuditUnavailable: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from follow(iter(lambda: file.readline(MAX_LINE), b""))
+    except OSError as error:
+        raise AuditUnavailable(f"The audit log cannot be read ({error.strerror}).") from None
+
+
+def follow(lines: Iterable[bytes], after: Head = BEGINNING) -> Iterator[Line]:
+    """Yields the lines of a log, or of a piece of one that follows the record `after`."""
+    head = after
+    for number, raw in enumerate(lines, start=1):
+        record = read_record(raw)
+        if record is None:
+            text = "This is no whole record."
+            yield Line(number=number, record=None, problems=(_problem(number, "unreadable", text),))
+            continue
+        yield Line(number=number, record=record, problems=_problems(head, number, record))
+        head = head_of(record)
 
 
 def verify(path: Path) -> tuple[Problem, ...]:
@@ -123,31 +173,25 @@ def verify(path: Path) -> tuple[Problem, ...]:
     Raises:
         AuditUnavailable: the file cannot be read.
     """
-    problems: list[Problem] = []
-    head = Head(seq=0, hash=NOTHING)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), start=1):
-                head, found = _verified(head, number, line)
-                problems.extend(found)
-    except OSError as error:
-        raise AuditUnavailable(f"The audit log cannot be read ({error.strerror}).") from None
-    return tuple(problems)
+    return tuple(problem for line in walk(path) for problem in line.problems)
 
 
-def _verified(head: Head, number: int, line: bytes) -> tuple[Head, list[Problem]]:
-    record = _read(line)
-    if record is None:
-        return head, [Problem(line=number, code="unreadable", message="This is no whole record.")]
+def head_of(record: Record) -> Head:
+    """Returns what an anchor for this record commits to."""
+    return Head(seq=int(record["seq"]), hash=str(record["hash"]))
+
+
+def _problems(head: Head, number: int, record: Record) -> tuple[Problem, ...]:
     checks = [
         (record["seq"] == head.seq + 1, "gap", f"Record {head.seq + 1} is missing here."),
         (record["prev"] == head.hash, "chain", "It does not follow the record before it."),
         (record["hash"] == _hash(record), "changed", "Its hash is not that of its contents."),
     ]
-    problems = [
-        Problem(line=number, code=code, message=text) for good, code, text in checks if not good
-    ]
-    return Head(seq=int(record["seq"]), hash=str(record["hash"])), problems
+    return tuple(_problem(number, code, text) for good, code, text in checks if not good)
+
+
+def _problem(number: int, code: str, text: str) -> Problem:
+    return Problem(line=number, code=code, message=text)
 
 
 def _checked(name: str, value: object) -> Value:
@@ -166,21 +210,21 @@ def _cut(text: str) -> str:
     return encodable if over <= 0 else f"{encodable[:MAX_TEXT]}…(+{over})"
 
 
-def _hash(record: dict[str, Value]) -> str:
+def _hash(record: Record) -> str:
     body = {name: value for name, value in record.items() if name != "hash"}
     return hashlib.sha256(DOMAIN + canonical(body)).hexdigest()
 
 
-def _line(record: dict[str, Value]) -> bytes:
-    """One way to write a record; ASCII, so that no terminal is steered by what was recorded."""
+def record_line(record: Record) -> bytes:
+    """Returns a record's line; ASCII, so that no terminal is steered by what was recorded."""
     return json.dumps(record, separators=(",", ":"), ensure_ascii=True).encode("ascii") + b"\n"
 
 
-def _read(line: bytes) -> dict[str, Value] | None:
-    """The record in a line, if the line is exactly what we would write for it."""
+def read_record(line: bytes) -> Record | None:
+    """Returns the record in a line, if the line is exactly what we would write for it."""
     try:
         record = json.loads(line)
-        return record if _is_record(record) and _line(record) == line else None
+        return record if _is_record(record) and record_line(record) == line else None
     except (ValueError, RecursionError):
         return None
 
@@ -204,51 +248,10 @@ def _head(descriptor: int, end: int) -> Head:
         AuditUnavailable: it is damaged; a chain must not silently start anew.
     """
     if end == 0:
-        return Head(seq=0, hash=NOTHING)
-    start = max(0, end - MAX_LINE)
-    tail = os.pread(descriptor, end - start, start)
-    record = _read(tail[tail.rfind(b"\n", 0, -1) + 1 :])
+        return BEGINNING
+    record = read_record(last_line(descriptor, end))
     if record is None:
         raise AuditUnavailable(
             "The audit log's last record is damaged; keep the file, move it away."
         )
     return Head(seq=int(record["seq"]), hash=str(record["hash"]))
-
-
-def _end_of_last_line(descriptor: int) -> int:
-    size = os.fstat(descriptor).st_size
-    start = max(0, size - MAX_LINE)
-    newline = os.pread(descriptor, size - start, start).rfind(b"\n")
-    if newline < 0 and start > 0:
-        raise AuditUnavailable("The audit log ends in no record; keep the file, move it away.")
-    return start + newline + 1
-
-
-def _write_all(descriptor: int, line: bytes, offset: int) -> None:
-    written = 0
-    while written < len(line):
-        written += os.pwrite(descriptor, line[written:], offset + written)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Opens the log, alone among the processes of this host until the block ends."""
-    fresh = not path.exists()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if fresh:
-            _sync_folder(path.parent)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from shared.errors import Fault
@@ -38,7 +38,8 @@ class Announcer:
         """Stops and withdraws, so that no more calls are sent here; never raises."""
         self._stopping.set()
         self._thread.join(JOIN_S)
-        self._guarded(lambda: withdraw(self._context.redis, self.worker))
+        with suppress(Fault):  # then the announcement expires
+            withdraw(self._context.redis, self.worker)
 
     def announcement(self) -> Announcement:
         """Returns what is announced now.
@@ -67,13 +68,13 @@ class Announcer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._guarded(lambda: announce(self._context.redis, self.announcement()))
+            self._announce()
             self._stopping.wait(self._every_s)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Does it; says what is wrong once, and once that it is over."""
+    def _announce(self) -> None:
+        """Announces; says what is wrong once, and once that it is over."""
         try:
-            act()
+            announce(self._context.redis, self.announcement())
         except Fault as fault:
             if fault.code != self._trouble:
                 self._trouble = fault.code

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mnemonic import Mnemonic
 
@@ -23,11 +23,13 @@ NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 LEAVES = st.none() | st.booleans() | NUMBERS | TEXTS
 DOCUMENTS = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=4)
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
 )
-OBJECTS = st.dictionaries(TEXTS, DOCUMENTS, min_size=1, max_size=4)
+OBJECTS = st.dictionaries(TEXTS, DOCUMENTS, min_size=1, max_size=3)
 SHA256 = st.binary(min_size=32, max_size=32).map(lambda raw: "sha256:" + raw.hex())
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _reversed(value: Any) -> Any:

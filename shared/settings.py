@@ -222,7 +222,56 @@ class GatewaySettings(Common):
         ]
 
 
-class WorkerSettings(Common):
+class TrailSettings(BaseSettings):
+    """Where a worker keeps its keys, its audit log and its evidence, and whom it believes.
+
+    All that an operator's command needs who looks at them (`worker.ops`).
+    """
+
+    model_config = Common.model_config
+
+    keys_root: Path = Field(default=DEFAULT_KEYS_ROOT, validation_alias="INFRA_GATE_KEYS_ROOT")
+    """Folder of the role's private keys; made on first start in Development only."""
+
+    seal_public_keys: CommaSeparated = Field(
+        default=(), validation_alias="INFRA_GATE_SEAL_PUBLIC_KEYS"
+    )
+    """Planners that an applier believes (base64url, comma separated). Pinned in Production;
+    elsewhere empty means the planner that shares `keys_root`."""
+
+    receipt_public_keys: CommaSeparated = Field(
+        default=(), validation_alias="INFRA_GATE_RECEIPT_PUBLIC_KEYS"
+    )
+    """Other appliers that an applier believes (base64url, comma separated), beside itself."""
+
+    audit_root: Path = Field(
+        default=DEFAULT_AUDIT_ROOT, validation_alias="INFRA_GATE_GUARD_AUDIT_ROOT"
+    )
+    """Folder of the audit log."""
+
+    audit_anchor_root: Path | None = Field(
+        default=None, validation_alias="INFRA_GATE_AUDIT_ANCHOR_ROOT"
+    )
+    """Folder of the log's signed anchors; worth something on another volume than the log. None:
+    `anchors` in the folder of the log."""
+
+    evidence_root: Path = Field(
+        default=DEFAULT_EVIDENCE_ROOT, validation_alias="K8S_MCP_APPROVAL_ROOT"
+    )
+    """Folder of the exported approval evidence, one file per plan."""
+
+    @property
+    def anchors(self) -> Path:
+        """Returns the folder of the anchors."""
+        return self.audit_anchor_root or self.audit_root / "anchors"
+
+    @field_validator("seal_public_keys", "receipt_public_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return _comma_separated(value)
+
+
+class WorkerSettings(TrailSettings, Common):
     """Settings of the processes that hold a kubeconfig."""
 
     cluster: str = Field(
@@ -251,25 +300,6 @@ class WorkerSettings(Common):
     policy_file: Path | None = Field(default=None, validation_alias="INFRA_GATE_POLICY_FILE")
     """YAML with approvers and guardrails. None: nobody may approve, default guardrails."""
 
-    keys_root: Path = Field(default=DEFAULT_KEYS_ROOT, validation_alias="INFRA_GATE_KEYS_ROOT")
-    """Folder of the role's private keys; made on first start in Development only."""
-
-    seal_public_keys: CommaSeparated = Field(
-        default=(), validation_alias="INFRA_GATE_SEAL_PUBLIC_KEYS"
-    )
-    """Planners that an applier believes (base64url, comma separated). Pinned in Production;
-    elsewhere empty means the planner that shares `keys_root`."""
-
-    audit_root: Path = Field(
-        default=DEFAULT_AUDIT_ROOT, validation_alias="INFRA_GATE_GUARD_AUDIT_ROOT"
-    )
-    """Folder of the audit log."""
-
-    evidence_root: Path = Field(
-        default=DEFAULT_EVIDENCE_ROOT, validation_alias="K8S_MCP_APPROVAL_ROOT"
-    )
-    """Folder of the exported approval evidence, one file per plan."""
-
     threads: int = Field(default=16, ge=1, le=128, validation_alias="INFRA_GATE_WORKER_THREADS")
     """Calls at a time in one process; they wait for the API server, not for the processor."""
 
@@ -292,7 +322,7 @@ class WorkerSettings(Common):
         default="http://127.0.0.1:3001/mcp", validation_alias="INFRA_GATE_OAUTH_RESOURCE"
     )
 
-    @field_validator("namespaces", "roles", "seal_public_keys", mode="before")
+    @field_validator("namespaces", "roles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _comma_separated(value)
@@ -355,6 +385,18 @@ def read_worker_settings(**given: str) -> WorkerSettings:
     """
     try:
         return WorkerSettings(**given)  # type: ignore[arg-type]  # texts, as in the environment
+    except ValidationError as error:
+        raise BadConfiguration(_explained(error)) from None
+
+
+def read_trail_settings() -> TrailSettings:
+    """Returns where a worker's keys, audit log and evidence lie, from the environment.
+
+    Raises:
+        BadConfiguration: a value cannot be used; the text names the variables, never the values.
+    """
+    try:
+        return TrailSettings()
     except ValidationError as error:
         raise BadConfiguration(_explained(error)) from None
 

@@ -20,10 +20,11 @@ from shared.settings import WorkerSettings, is_loopback
 from shared.stores.connection import connect
 from shared.stores.plans import PlanStore
 from shared.stores.queues import PREFIX
+from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.context import Context, Verbs
 from worker.delivery import WAIT_S, Intake, StrictConsumer
-from worker.keys import load_keys
+from worker.keys import Keys, load_keys
 from worker.policy import load_policy
 from worker.tasks import register
 
@@ -53,6 +54,8 @@ def make_context(settings: WorkerSettings) -> Context:
         BadConfiguration: a key file, the policy or the kubeconfig cannot be used.
     """
     redis = connect(settings.redis_url, timeout_s=settings.redis_timeout_s)
+    keys = load_keys(settings)
+    anchoring = _anchoring(settings, keys)
     return Context(
         settings=settings,
         cluster=Cluster.connect(
@@ -64,12 +67,13 @@ def make_context(settings: WorkerSettings) -> Context:
         redis=redis,
         plans=PlanStore(redis),
         policy=load_policy(settings.policy_file),
-        keys=load_keys(settings),
-        audit=AuditLog(settings.audit_root, _now),
+        keys=keys,
+        audit=AuditLog(settings.audit_root, _now, anchoring),
         provider_keys=_provider_keys(settings),
         clock=_now,
         namespaces=settings.namespaces,
         roles=settings.roles,
+        anchoring=anchoring,
     )
 
 
@@ -108,6 +112,18 @@ def make_intake(context: Context) -> Intake:
             if role in context.roles
         },
         clock=context.clock,
+    )
+
+
+def _anchoring(settings: WorkerSettings, keys: Keys) -> Anchoring | None:
+    if keys.anchor is None:  # a reader: it changes nothing, and shares the others' log
+        return None
+    return Anchoring(
+        AuditLog(settings.audit_root, _now),
+        settings.anchors,
+        keys.anchor,
+        worker=f"{'+'.join(settings.roles)}@{socket.gethostname()}",
+        clock=_now,
     )
 
 

@@ -124,7 +124,10 @@ def _opened_token(
 ) -> tuple[str, jose.Verified] | Refusal:
     # (1) The token was encrypted to this applier, for this statement.
     statement = call.signed.statement.document()
-    token = decrypt_proof(_proof_key(context), call.sealed_token, statement=statement)
+    opened = (
+        decrypt_proof(key, call.sealed_token, statement=statement) for key in _proof_keys(context)
+    )
+    token = next((token for token in opened if token is not None), None)
     if token is None:
         return Refusal(code="proof_unreadable", message="The proof cannot be opened; try again.")
 
@@ -272,7 +275,7 @@ def _receipt_key(context: Context) -> Ed25519PrivateKey:
     return context.keys.receipt
 
 
-def _proof_key(context: Context) -> X25519PrivateKey:
-    if context.keys.proof is None:
+def _proof_keys(context: Context) -> tuple[X25519PrivateKey, ...]:
+    if not context.keys.proofs:
         raise BadConfiguration("This worker has no proof key; it is not an applier.")
-    return context.keys.proof
+    return context.keys.proofs

@@ -12,6 +12,7 @@ from shared.messages import Role
 from shared.settings import WorkerSettings
 from shared.stores.connection import Redis
 from shared.stores.plans import PlanStore
+from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.keys import Keys
 from worker.policy import LoadedPolicy
@@ -25,7 +26,7 @@ class Context:
     """One worker process. Thread-safe in all its parts.
 
     `clock` gives epoch seconds; `namespaces` are the only ones that may be read or written; `roles`
-    are the only ones whose verbs may run here.
+    are the only ones whose verbs may run here. `anchoring` anchors `audit` where there is a key.
     """
 
     settings: WorkerSettings
@@ -39,6 +40,7 @@ class Context:
     clock: Callable[[], float]
     namespaces: tuple[str, ...]
     roles: tuple[Role, ...]
+    anchoring: Anchoring | None = None
 
 
 Verb: TypeAlias = Callable[[Any, Context, Report], JSON | Refusal]

@@ -4,8 +4,11 @@ import json
 import os
 from pathlib import Path
 
+from shared.digests import canonical
 from shared.errors import AuditUnavailable
+from shared.manifests import JSON
 from shared.plans import Plan
+from shared.seals import EVIDENCE_DOMAIN, public_text, sign
 from shared.stores.plans import StoredPlan
 from worker.context import Context
 
@@ -16,7 +19,7 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
     Raises:
         AuditUnavailable: it could not be written.
     """
-    document = {
+    document: dict[str, JSON] = {
         "plan": json.loads(stored.sealed.document),
         "digest": stored.sealed.digest,
         "seal": stored.sealed.seal,
@@ -24,6 +27,9 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
         "state": stored.state.value,
         "outcome": json.loads(stored.outcome) if stored.outcome else None,
     }
+    if context.keys.receipt is not None:  # the outcome, too, is an applier's word
+        document["signed_by"] = public_text(context.keys.receipt.public_key())
+        document["signature"] = sign(context.keys.receipt, EVIDENCE_DOMAIN, canonical(document))
     root = context.settings.evidence_root
     path = root / f"{plan.id}.json"
     fresh = path.with_suffix(".new")

@@ -11,6 +11,7 @@ from celery.worker import state
 
 from shared.logs import Log
 from shared.release import VERSION
+from worker.anchoring import Anchoring
 from worker.announcing import Announcer
 from worker.app import make_worker
 from worker.context import Context, Verbs
@@ -33,15 +34,19 @@ def serve(context: Context, verbs: Verbs) -> int:
     _record_start(context)
     worker = make_worker(context, verbs)
     announcer = Announcer(context)
-    stopping = _Stopping(announcer)
+    stopping = _Stopping(announcer, context.anchoring)
     signal.signal(signal.SIGTERM, stopping.begin)
     signal.signal(signal.SIGINT, stopping.begin)
     announcer.start()
+    if context.anchoring is not None:
+        context.anchoring.start()
     _log.info("worker.started", cluster=context.settings.cluster, roles=",".join(context.roles))
     try:
         worker.start()
     finally:
         announcer.stop()
+        if context.anchoring is not None:
+            context.anchoring.stop()
     _log.info("worker.stopped", exit=worker.exitcode or STOPPED)
     return worker.exitcode or STOPPED
 
@@ -49,8 +54,9 @@ def serve(context: Context, verbs: Verbs) -> int:
 class _Stopping:
     """Ends the worker within `STOP_S` of the first signal, at once on the second."""
 
-    def __init__(self, announcer: Announcer) -> None:
+    def __init__(self, announcer: Announcer, anchoring: Anchoring | None) -> None:
         self._announcer = announcer
+        self._anchoring = anchoring
         self._thread = threading.Thread(target=self._give_up, daemon=True)
 
     def begin(self, _: int, __: FrameType | None) -> None:
@@ -64,12 +70,15 @@ class _Stopping:
         deadline = time.monotonic() + STOP_S
         self._announcer.stop()
         time.sleep(max(0.0, deadline - time.monotonic()))
+        if self._anchoring is not None:
+            self._anchoring.stop()
         _log.warning("worker.cut_off", seconds=STOP_S)
         os._exit(FAILED)
 
 
 def _record_start(context: Context) -> None:
     policy, settings = context.policy, context.settings
+    _record_what_was_cut(context)
     context.audit.record(
         "worker.started",
         version=VERSION,
@@ -81,3 +90,12 @@ def _record_start(context: Context) -> None:
     context.audit.record(
         "policy.loaded", sha256=policy.sha256, approver_rules=len(policy.approvers)
     )
+
+
+def _record_what_was_cut(context: Context) -> None:
+    """Says so, in the log and on record, when the audit log is shorter than it was."""
+    believed = context.keys.seal_public + context.keys.receipt_public
+    anchor = context.anchoring.lost(believed) if context.anchoring is not None else None
+    if anchor is not None:
+        _log.error("audit.cut", anchored=anchor.seq, at=anchor.time)
+        context.audit.record("audit.cut", anchored=anchor.seq, at=anchor.time, was=anchor.hash)

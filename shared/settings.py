@@ -322,6 +322,26 @@ class WorkerSettings(TrailSettings, Common):
         default="http://127.0.0.1:3001/mcp", validation_alias="INFRA_GATE_OAUTH_RESOURCE"
     )
 
+    approval_base_url: str = Field(
+        default="http://127.0.0.1:3001", validation_alias="INFRA_GATE_APPROVAL_BASE_URL"
+    )
+    """Where notices lead people: the worker's own word, so that an owned gateway cannot bend it."""
+
+    notice_url: SecretStr | None = Field(default=None, validation_alias="INFRA_GATE_NOTICE_URL")
+    """Webhook that is told what waits, was approved and was written. Its path is a secret."""
+
+    notice_secret: SecretStr | None = Field(
+        default=None, min_length=16, validation_alias="INFRA_GATE_NOTICE_SECRET"
+    )
+    """Signs what is posted there (HMAC-SHA256), for receivers that check."""
+
+    @field_validator("notice_url")
+    @classmethod
+    def _acceptable_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_webhook(value.get_secret_value()):
+            raise ValueError("needs https:// without a name and password (http:// on loopback)")
+        return value
+
     @field_validator("namespaces", "roles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -362,6 +382,15 @@ class WorkerSettings(TrailSettings, Common):
                 Role.APPLY in self.roles and not self.seal_public_keys,
                 "INFRA_GATE_SEAL_PUBLIC_KEYS must pin the planners",
             ),
+            *self._notice_refusals(),
+        ]
+
+    def _notice_refusals(self) -> list[str]:
+        if self.notice_url is None:
+            return []
+        return [
+            *_insecure("INFRA_GATE_NOTICE_URL", self.notice_url.get_secret_value()),
+            *_insecure("INFRA_GATE_APPROVAL_BASE_URL", self.approval_base_url),
         ]
 
 
@@ -424,6 +453,12 @@ def _comma_separated(value: object) -> object:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _is_webhook(url: str) -> bool:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+    return secure and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _insecure(variable: str, url: str | None) -> list[str]:

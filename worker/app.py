@@ -25,6 +25,7 @@ from worker.cluster import Cluster
 from worker.context import Context, Verbs
 from worker.delivery import WAIT_S, Intake, StrictConsumer
 from worker.keys import Keys, load_keys
+from worker.notifying import make_notices
 from worker.policy import load_policy
 from worker.tasks import register
 
@@ -74,6 +75,7 @@ def make_context(settings: WorkerSettings) -> Context:
         namespaces=settings.namespaces,
         roles=settings.roles,
         anchoring=anchoring,
+        notices=make_notices(settings, _now),
     )
 
 

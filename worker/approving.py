@@ -23,6 +23,7 @@ from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, decrypt_proof, sign, 
 from shared.stores.plans import StoredPlan
 from worker import claims
 from worker.context import Context
+from worker.notices import Event, Notice
 from worker.vault import open_plan
 
 SPENT_KEEP_S = 24 * 60 * 60
@@ -256,6 +257,9 @@ def _withdraw(
     }
     if not context.plans.move(stored, withdrawal.target, fields):
         return Refusal(code="already_decided", message="The plan has just changed; look again.")
+    context.notices.tell(
+        Notice.of(Event(withdrawal.target.value), plan, digest, at=now, by=withdrawal.who)
+    )
     return {"state": withdrawal.target.value}
 
 

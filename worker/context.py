@@ -15,6 +15,7 @@ from shared.stores.plans import PlanStore
 from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.keys import Keys
+from worker.notices import SILENT, Notices
 from worker.policy import LoadedPolicy
 
 Report: TypeAlias = Callable[[int, int, str], None]
@@ -41,6 +42,7 @@ class Context:
     namespaces: tuple[str, ...]
     roles: tuple[Role, ...]
     anchoring: Anchoring | None = None
+    notices: Notices = SILENT
 
 
 Verb: TypeAlias = Callable[[Any, Context, Report], JSON | Refusal]

@@ -38,6 +38,7 @@ from shared.seals import seal_plan
 from worker import guarding, intents, loading, refusals, summaries, writes
 from worker.context import Context
 from worker.intents import Wanted
+from worker.notices import Event, Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
         policy=plan.policy_sha256,
     )
     context.plans.add(plan, SealedPlan(document=document, seal=seal))
+    context.notices.tell(Notice.of(Event.WAITS, plan, unsealed.digest, at=plan.created_at))
     return {"plan_id": plan.id}
 
 

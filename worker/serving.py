@@ -47,6 +47,7 @@ def serve(context: Context, verbs: Verbs) -> int:
         announcer.stop()
         if context.anchoring is not None:
             context.anchoring.stop()
+        context.notices.stop()
     _log.info("worker.stopped", exit=worker.exitcode or STOPPED)
     return worker.exitcode or STOPPED
 

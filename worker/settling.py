@@ -15,6 +15,7 @@ from shared.plans import Action, Plan, PlannedObject, State
 from shared.stores.plans import StoredPlan
 from worker import claims, evidence, writes
 from worker.context import Context
+from worker.notices import Notice
 
 UNSETTLED: Final = frozenset({State.APPLYING, State.OUTCOME_UNKNOWN})
 IN_FLIGHT_S: Final = 60
@@ -84,6 +85,8 @@ def end(stored: StoredPlan, state: State, outcome: Outcome, context: Context) ->
     context.audit.record(
         _EVENTS[state], plan=stored.id, digest=stored.sealed.digest, code=outcome.code
     )
+    # Told before Redis is asked: it cannot keep anybody from hearing of a write.
+    context.notices.tell(Notice.of_end(stored, state, outcome, at=context.clock()))
     text = outcome.model_dump_json()
     moved = context.plans.move(stored, state, {"outcome": text})
     return replace(stored, state=state, outcome=text, version=stored.version + (1 if moved else 0))

@@ -13,10 +13,10 @@ from typing import Final, Literal
 from api.outline import outline
 from shared.plans import PlannedChange
 
-FOLD_LINES: Final = 16
-FOLD_CHARACTERS: Final = 1200
-PREVIEW_LINES: Final = 8
-PREVIEW_CHARACTERS: Final = 600
+FOLD_LINES: Final = 80
+FOLD_CHARACTERS: Final = 4000
+PREVIEW_LINES: Final = 40
+PREVIEW_CHARACTERS: Final = 2000
 CONTEXT_LINES: Final = 3
 """Unchanged lines that stay beside a change."""
 MAX_COMPARED_LINES: Final = 2000

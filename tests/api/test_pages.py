@@ -148,8 +148,8 @@ def test_long_values_fold_but_are_there_and_high_risk_is_unfolded(stage: Stage) 
     high = stage.browser.get("/approvals/high").text
 
     assert "line 99" in low
-    assert "<details>\n<summary>93 more lines" in low
-    assert "<details open>\n<summary>93 more lines" in high
+    assert "<details>\n<summary>61 more lines" in low
+    assert "<details open>\n<summary>61 more lines" in high
 
 
 @pytest.mark.promise("hostile-text-is-visible")

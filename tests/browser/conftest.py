@@ -33,6 +33,7 @@ from shared.keysets import RemoteKeys
 from shared.plans import Identity
 from shared.settings import GatewaySettings
 from tests.api.stage import FakeWorkers, make_app
+from tests.browser.whole_stack import stack  # noqa: F401 - a fixture
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium",) if Path(p).exists()), shutil.which("chromium"))
 ARGS = [
@@ -112,9 +113,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ),
         key=key,
     )
-    with ExitStack() as stack:
-        stack.enter_context(serving(create_app(settings), issuer_socket))
-        stack.enter_context(serving(pages, pages_socket))
+    with ExitStack() as servers:
+        servers.enter_context(serving(create_app(settings), issuer_socket))
+        servers.enter_context(serving(pages, pages_socket))
         yield Site(base=base, issuer=issuer, workers=workers)
 
 

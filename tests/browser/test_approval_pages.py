@@ -268,7 +268,7 @@ _INJECTIONS = """() => {
   return attempts.map((attempt) => { try { attempt(); return 'let in'; } catch { return ''; } });
 }"""
 
-_LOW_CONTRAST = """() => {
+LOW_CONTRAST = """() => {
   const rgb = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map((v) => v / 255)
@@ -300,7 +300,7 @@ def _fits(page: Page, picture: Path) -> None:
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert overflow <= 0, picture.name
-    assert page.evaluate(_LOW_CONTRAST) == []
+    assert page.evaluate(LOW_CONTRAST) == []
     unnamed = page.evaluate(
         "[...document.querySelectorAll('input:not([type=hidden])')]"
         ".filter((i) => !i.labels.length).length"

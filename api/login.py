@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from api.headers import origin_of
 from api.provider import MAX_CODE_LENGTH, LoginRequest, Provider
 from shared import jose
-from shared.approvals import LEEWAY_S, MAX_TOKEN_AGE_S, SignedStatement
+from shared.approvals import LEEWAY_S, MAX_TOKEN_AGE_S, SignedStatement, groups_in
 from shared.digests import base64url
 from shared.errors import Refusal
 from shared.jose import KeySet
@@ -59,6 +59,11 @@ class Person:
     def identity(self) -> Identity:
         """Who they are: issuer and subject, nothing else."""
         return self.session.identity
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups that the provider said they are in when they signed in."""
+        return frozenset(self.session.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +178,12 @@ class Login:
             return claims
         now = self._now()
         identity = Identity(iss=self._provider.config.issuer, sub=str(claims["sub"]))
-        session = Session(identity=identity, name=_display_name(claims), started_at=now)
+        session = Session(
+            identity=identity,
+            name=_display_name(claims),
+            started_at=now,
+            groups=tuple(sorted(groups_in(claims))),
+        )
         fresh = _secret()
         await self._store.start(fresh, session)
         if before := cookies.get(self.session_cookie_name):

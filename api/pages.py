@@ -4,6 +4,7 @@ A GET never changes a plan. The callback only continues what a POST of the same 
 """
 
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -20,6 +21,7 @@ from api.provider import Provider, ProviderMisfit, ProviderUnavailable
 from api.rendering import Templates
 from api.review import Review, Reviewed
 from shared.errors import Fault, Refusal
+from shared.logs import Log, trace_of
 from shared.plans import State
 from shared.settings import GatewaySettings
 
@@ -30,6 +32,8 @@ _PLAN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEE_OTHER: Final = 303
 
 Page = Callable[[Request], Awaitable[Response]]
+
+log = Log("pages")
 
 
 def make_pages(
@@ -97,7 +101,7 @@ class Pages:
         if person is None:
             return _to_sign_in(HOME)
         now = self._now()
-        listed = await self._review.inbox(person.identity)
+        listed = await self._review.inbox(person.identity, person.groups)
         rows = [showing.row(one, now=now) for one in listed if isinstance(one, Reviewed)]
         values = {
             "waiting": [row for row in rows if row.reviewed.state is State.PENDING],
@@ -113,7 +117,7 @@ class Pages:
         if person is None:
             return _to_sign_in(f"{HOME}/{plan_id}")
         await self._learn_provider()
-        found = await self._review.look(plan_id, person.identity)
+        found = await self._review.look(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
             return self._problem(problems.of_refusal(found), person=person)
         path = f"{HOME}/{plan_id}"
@@ -149,7 +153,10 @@ class Pages:
             return posted
         person, form = posted
         refused = await self._review.deny(
-            plan_id, reason=form.get("reason", "").strip(), approver=person.identity
+            plan_id,
+            reason=form.get("reason", "").strip(),
+            approver=person.identity,
+            groups=person.groups,
         )
         if refused is not None:
             return self._refused(refused, person, plan_id)
@@ -238,7 +245,7 @@ class Pages:
         self, plan_id: str, form: Mapping[str, str], person: Person
     ) -> Refusal | None:
         """Whether a plan of high risk lacks the typed namespace."""
-        found = await self._review.look(plan_id, person.identity)
+        found = await self._review.look(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal) or found.plan.risk.level != "high":
             return None
         if form.get("namespace", "").strip() == found.plan.namespace:
@@ -261,6 +268,12 @@ class Pages:
                 return await page(request)
             except Fault as fault:
                 return self._problem(problems.of_fault(fault))
+            except Exception as error:  # noqa: BLE001 - whatever it is, people get a page for it
+                incident = secrets.token_hex(4)
+                log.error("page.crashed", incident=incident, trace=trace_of(error))  # noqa: TRY400
+                return self._problem(
+                    problems.of_fault(Fault(f"The operator finds it as {incident}."))
+                )
 
         return answer
 

@@ -126,7 +126,9 @@ class Review:
         self._pins = pins
         self._now = now
 
-    async def inbox(self, viewer: Identity) -> tuple[Reviewed | Unshown, ...]:
+    async def inbox(
+        self, viewer: Identity, groups: frozenset[str]
+    ) -> tuple[Reviewed | Unshown, ...]:
         """Returns the newest plans that `viewer` may look at, newest first.
 
         Raises:
@@ -138,10 +140,12 @@ class Review:
         return tuple(
             one
             for one in listed
-            if isinstance(one, Unshown) or _may_look(viewer, one.plan, workers)
+            if isinstance(one, Unshown) or _may_look(viewer, groups, one.plan, workers)
         )
 
-    async def look(self, plan_id: str, viewer: Identity) -> Reviewed | Refusal:
+    async def look(
+        self, plan_id: str, viewer: Identity, groups: frozenset[str]
+    ) -> Reviewed | Refusal:
         """Returns one plan to its requester or to one of its approvers, or why it is not shown.
 
         Raises:
@@ -152,7 +156,7 @@ class Review:
         if isinstance(found, Refusal):
             return found
         workers = await self._dispatch.workers()
-        if not _may_look(viewer, found.plan, workers):
+        if not _may_look(viewer, groups, found.plan, workers):
             if not found.cluster_live:
                 raise NoWorker("No worker is running to say who may look at this plan.")
             return Refusal(
@@ -161,7 +165,7 @@ class Review:
             )
         if not found.cluster_live:
             return found
-        refusal = approver_refusal(_rules(found.plan, workers), found.plan, viewer)
+        refusal = approver_refusal(_rules(found.plan, workers), found.plan, viewer, groups=groups)
         return replace(found, viewer_refusal=refusal)
 
     async def _found(self, plan_id: str) -> Reviewed | Refusal:
@@ -219,7 +223,9 @@ class Review:
         answer = await self._call(shown.plan, call, statement.approver)
         return answer if isinstance(answer, Refusal) else None
 
-    async def deny(self, plan_id: str, *, reason: str, approver: Identity) -> Refusal | None:
+    async def deny(
+        self, plan_id: str, *, reason: str, approver: Identity, groups: frozenset[str]
+    ) -> Refusal | None:
         """Denies a plan or takes its approval back; None when that is done.
 
         Raises:
@@ -233,7 +239,9 @@ class Review:
         shown = await self._found(plan_id)
         if isinstance(shown, Refusal):
             return shown
-        call = DenyCall(plan_id=plan_id, approver=approver, reason=reason)
+        call = DenyCall(
+            plan_id=plan_id, approver=approver, groups=tuple(sorted(groups)), reason=reason
+        )
         answer = await self._call(shown.plan, call, approver)
         return answer if isinstance(answer, Refusal) else None
 
@@ -290,12 +298,14 @@ class Review:
         return learnt[0]
 
 
-def _may_look(viewer: Identity, plan: Plan, workers: tuple[Announcement, ...]) -> bool:
+def _may_look(
+    viewer: Identity, groups: frozenset[str], plan: Plan, workers: tuple[Announcement, ...]
+) -> bool:
     """The requester and the approvers; a ConfigMap's values are nobody else's business."""
     if (plan.requester.iss, plan.requester.sub) == (viewer.iss, viewer.sub):
         return True
     rules = _rules(plan, workers)
-    return any(rule.covers(plan) and viewer in rule.subjects for rule in rules)
+    return any(rule.covers(plan) and rule.names(viewer, groups) for rule in rules)
 
 
 def _rules(plan: Plan, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:

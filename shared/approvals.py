@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from shared.digests import approval_nonce, canonical
 from shared.errors import Refusal
@@ -26,6 +33,9 @@ LEEWAY_S = 30
 
 MAX_TOKEN_AGE_S = 300
 """An ID token for an approval is used at once; an older one was kept for something else."""
+
+MAX_REQUIRED = 10
+MAX_GROUPS = 1000
 
 Decision = Literal["approve"]
 
@@ -69,6 +79,8 @@ class Receipt(_Frozen):
     policy_sha256: str
     verified_at: int
     apply_before: int
+    groups: tuple[str, ...] = ()
+    """The groups in the proof by which the policy let this person approve."""
 
     def document(self) -> bytes:
         """Returns the canonical bytes."""
@@ -89,18 +101,60 @@ class SignedReceipt(_Frozen):
     signature: str
 
 
+_RECEIPTS: TypeAdapter[tuple[SignedReceipt, ...]] = TypeAdapter(tuple[SignedReceipt, ...])
+
+
+class GroupRef(_Frozen):
+    """A group as one provider names it in the ID token's claim `groups`."""
+
+    iss: str
+    group: str
+
+
+class Required(_Frozen):
+    """How many people must approve, by the plan's risk; in the policy also one number for all."""
+
+    low: int = Field(default=1, ge=1, le=MAX_REQUIRED)
+    medium: int = Field(default=1, ge=1, le=MAX_REQUIRED)
+    high: int = Field(default=1, ge=1, le=MAX_REQUIRED)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_all(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"low": value, "medium": value, "high": value}
+        return value
+
+    def for_risk(self, level: Literal["low", "medium", "high"]) -> int:
+        """Returns the number for one level."""
+        return {"low": self.low, "medium": self.medium, "high": self.high}[level]
+
+
 class ApproverRule(_Frozen):
     """Who may approve what where: one entry of the policy's `approvers`."""
 
     namespaces: tuple[str, ...]
     operations: tuple[Operation, ...] = tuple(Operation)
     subjects: tuple[Identity, ...] = ()
+    groups: tuple[GroupRef, ...] = ()
     requester_may_approve: bool = False
-    required: Literal[1] = 1
+    required: Required = Required()
+    acr: tuple[str, ...] = ()
+    """Authentication context classes of which the login must have one; empty means any."""
 
     def covers(self, plan: Plan) -> bool:
         """Says whether the rule speaks of this plan's namespace and operation."""
         return plan.namespace in self.namespaces and plan.operation in self.operations
+
+    def names(self, person: Identity, groups: frozenset[str] | None) -> bool:
+        """Says whether the rule names a person, or a group of theirs that the provider signed.
+
+        None means that the groups are not known yet: then the rule may name them.
+        """
+        if person in self.subjects:
+            return True
+        theirs = {one.group for one in self.groups if one.iss == person.iss}
+        return bool(theirs) if groups is None else not theirs.isdisjoint(groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +165,23 @@ class Accepted:
     auth_time: int
     session: str
     """What one login is known by: (iss, sub, auth_time, sid); spent on first use."""
+    groups: frozenset[str] = frozenset()
+    acr: str = ""
 
 
 def approver_refusal(
-    rules: Sequence[ApproverRule], plan: Plan, approver: Identity
+    rules: Sequence[ApproverRule],
+    plan: Plan,
+    approver: Identity,
+    *,
+    groups: frozenset[str] | None = None,
 ) -> Refusal | None:
     """Returns why `approver` may not approve `plan`; None if a rule lets them.
 
-    An empty policy approves nothing.
+    `groups` are those that the provider signed; None before there is a proof. An empty policy
+    approves nothing.
     """
-    rules = [rule for rule in rules if rule.covers(plan) and approver in rule.subjects]
+    rules = [rule for rule in rules if rule.covers(plan) and rule.names(approver, groups)]
     if not rules:
         return Refusal(
             code="not_an_approver",
@@ -133,6 +194,24 @@ def approver_refusal(
             message="You asked for this plan; the policy wants somebody else to approve it.",
         )
     return None
+
+
+def acr_refusal(rules: Sequence[ApproverRule], plan: Plan, accepted: "Accepted") -> Refusal | None:
+    """Returns why a login was too weak for every rule that lets its person approve."""
+    named = [
+        rule
+        for rule in rules
+        if rule.covers(plan) and rule.names(accepted.approver, accepted.groups)
+    ]
+    if any(not rule.acr or accepted.acr in rule.acr for rule in named):
+        return None
+    return _refused("proof_acr", "The policy wants a stronger sign-in for this plan.")
+
+
+def approvals_needed(rules: Sequence[ApproverRule], plan: Plan) -> int:
+    """Returns how many people must approve: the most that any rule for this plan asks for."""
+    asked = [rule.required.for_risk(plan.risk.level) for rule in rules if rule.covers(plan)]
+    return max(asked, default=1)
 
 
 def check_id_token_claims(
@@ -176,11 +255,26 @@ def check_statement(  # noqa: PLR0911 - one return for each check, in the order 
         return _refused("proof_not_fresh", "The login is older than the approval; sign in again.")
     if statement.decision != "approve":
         return _refused("proof_decision", "The login commits to another decision.")
-    approver = Identity(iss=str(claims["iss"]), sub=str(claims.get("sub")))
-    if approver != statement.approver:
+    subject = claims.get("sub")
+    approver = Identity(iss=str(claims["iss"]), sub=str(subject))
+    if not isinstance(subject, str) or approver != statement.approver:
         return _refused("proof_of_somebody_else", "Somebody else signed in to approve.")
     session = "\0".join((approver.iss, approver.sub, str(auth_time), str(claims.get("sid", ""))))
-    return Accepted(approver=approver, auth_time=auth_time, session=session)
+    return Accepted(
+        approver=approver,
+        auth_time=auth_time,
+        session=session,
+        groups=groups_in(claims),
+        acr=str(claims.get("acr", "")),
+    )
+
+
+def groups_in(claims: Mapping[str, object]) -> frozenset[str]:
+    """Returns the groups that a provider signed into a token; none when there are too many."""
+    listed = claims.get("groups")
+    if not isinstance(listed, list) or len(listed) > MAX_GROUPS:
+        return frozenset()
+    return frozenset(group for group in listed if isinstance(group, str))
 
 
 def receipt_refusal(receipt: Receipt, *, plan_digest: str, now: int) -> Refusal | None:
@@ -208,6 +302,19 @@ def read_signed_receipt(document: str | bytes) -> SignedReceipt | Refusal:
         return SignedReceipt.model_validate_json(document)
     except ValidationError:
         return _refused("receipt_unreadable", "The stored approval is damaged; approve again.")
+
+
+def read_signed_receipts(document: str | bytes) -> tuple[SignedReceipt, ...] | Refusal:
+    """Returns the earlier receipts of a plan that needs several, or that they are unreadable."""
+    try:
+        return _RECEIPTS.validate_json(document)
+    except ValidationError:
+        return _refused("receipt_unreadable", "The stored approval is damaged; approve again.")
+
+
+def signed_receipts_json(receipts: Sequence[SignedReceipt]) -> str:
+    """Returns receipts as they are stored."""
+    return _RECEIPTS.dump_json(tuple(receipts)).decode()
 
 
 def _check_times(claims: Mapping[str, object], *, now: int) -> Refusal | None:

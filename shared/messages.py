@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from shared.approvals import ApproverRule, SignedStatement
+from shared.approvals import MAX_GROUPS, ApproverRule, SignedStatement
 from shared.manifests import JSON
 from shared.plans import MAX_REASON_LENGTH, Identity, Operation, Requester
 
@@ -84,6 +84,8 @@ class DenyCall(_Message):
     verb: Literal["deny"] = "deny"
     plan_id: str
     approver: Identity
+    groups: tuple[str, ...] = Field(default=(), max_length=MAX_GROUPS)
+    """On the word of the pages: a *no* needs no proof."""
     reason: str = Field(default="", max_length=MAX_REASON_LENGTH)
 
 

@@ -37,6 +37,18 @@ class Common(BaseSettings):
         extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: object) -> object:
+        """An empty variable means unset where that is a choice: compose files have `${NAME:-}`.
+
+        A list stays empty: no namespace at all is refused, not replaced by the default.
+        """
+        if not isinstance(given, dict):
+            return given
+        lists = {"K8S_MCP_ALLOWED_NAMESPACES", "INFRA_GATE_WORKER_ROLES"}
+        return {name: value for name, value in given.items() if value != "" or name in lists}
+
     environment: Literal["Development", "Production"] = Field(
         default="Development", validation_alias="INFRA_GATE_ENVIRONMENT"
     )

@@ -30,9 +30,8 @@ from shared.manifests import JSON, Object, normalized
 from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
-from shared.seals import RECEIPT_DOMAIN, signature_holds
 from shared.stores.plans import StoredPlan
-from worker import claims, evidence, guarding, settling, writes
+from worker import claims, evidence, guarding, receipts, settling, writes
 from worker.cluster import ApplyConflict, NotSent
 from worker.context import Context
 from worker.following import follow
@@ -85,9 +84,13 @@ def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | Store
 
     # (3) rules
     live = tuple(writes.read(context.cluster, plan.namespace, item) for item in plan.objects)
-    refusal = approvals.approver_refusal(
-        context.policy.approvers, plan, receipt.approver
-    ) or guarding.plan_refusal(plan, live, context)
+    refusal = (
+        approvals.approver_refusal(
+            context.policy.approvers, plan, receipt.approver, groups=frozenset(receipt.groups)
+        )
+        or receipts.missing_refusal(receipt, receipts.earlier(stored, plan, context), plan, context)
+        or guarding.plan_refusal(plan, live, context)
+    )
     if refusal is not None:
         return refusal
 
@@ -111,6 +114,7 @@ def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:
         "apply.started", plan=plan.id, digest=digest, **ready.receipt.approver.model_dump()
     )
     holder = f"{context.settings.cluster}-applier"
+    until = context.clock() + settling.write_window(plan, context)
     taken = claims.take(
         context.cluster,
         digest,
@@ -131,7 +135,7 @@ def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:
     applying = replace(ready.stored, state=State.APPLYING, version=ready.stored.version + 1)
 
     # (8) write and (9) read
-    outcome = _written(ready, context, report)
+    outcome = _written(ready, context, report, until=until)
 
     # (10) record
     settled = settling.finish(applying, plan, outcome, context)
@@ -149,9 +153,7 @@ def _receipt(stored: StoredPlan, plan: Plan, context: Context) -> Receipt | Refu
             code="approval_required",
             message="Redis says that the plan is approved, but there is no receipt for it.",
         )
-    if not signature_holds(
-        context.keys.receipt_public, RECEIPT_DOMAIN, signed.receipt.document(), signed.signature
-    ):
+    if not receipts.authentic(signed, context):
         return Refusal(
             code="receipt_forged", message="The stored approval was not signed by an applier."
         )
@@ -210,13 +212,17 @@ def _second_preview(
     return tuple(found)
 
 
-def _written(ready: _Ready, context: Context, report: Report) -> Outcome:
-    """Writes object by object; each result is on disk before the next write starts."""
+def _written(ready: _Ready, context: Context, report: Report, *, until: float) -> Outcome:
+    """Writes object by object; each result is on disk before the next write starts.
+
+    None starts at or after `until`: from then on others may take this applier for dead.
+    """
     plan, digest = ready.plan, ready.stored.sealed.digest
     results: list[ObjectOutcome] = []
-    stopped = False
+    stopped = late = False
     for planned, live in zip(plan.objects, ready.live, strict=True):
-        if stopped:
+        late = late or (not stopped and context.clock() >= until)
+        if stopped or late:
             results.append(_outcome_of(planned, Written.NOT_TRIED))
             continue
         result = _write_one(planned, live, plan, digest, context)
@@ -231,7 +237,12 @@ def _written(ready: _Ready, context: Context, report: Report) -> Outcome:
         report(
             len(results), len(plan.objects) + 1, f"{planned.kind}/{planned.name}: {result.result}"
         )
-    return Outcome(objects=tuple(results), applied_at=int(context.clock()))
+    return Outcome(
+        objects=tuple(results),
+        applied_at=int(context.clock()),
+        code="held_up" if late else "",
+        message="The worker was held up for too long and stopped writing." if late else "",
+    )
 
 
 def _write_one(

@@ -21,7 +21,7 @@ from shared.messages import CancelCall, ChallengeCall, DenyCall, ProofCall
 from shared.plans import APPLY_WINDOW_S, Identity, Mover, Plan, State, move_refusal, state_at
 from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, decrypt_proof, sign, signature_holds
 from shared.stores.plans import StoredPlan
-from worker import claims
+from worker import claims, receipts
 from worker.context import Context
 from worker.notices import Event, Notice
 from worker.vault import open_plan
@@ -66,7 +66,7 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     if isinstance(result, Refusal):
         context.audit.record("proof.refused", plan=call.plan_id, code=result.code)
         return result
-    stored, receipt = result
+    stored, plan, receipt = result
     # Recorded before it takes effect: an approval that nobody can read about must not exist.
     context.audit.record(
         "proof.accepted",
@@ -78,15 +78,33 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
         **_who(receipt.approver),
     )
     signature = sign(_receipt_key(context), RECEIPT_DOMAIN, receipt.document())
-    signed = SignedReceipt(receipt=receipt, signature=signature).model_dump_json()
-    if not context.plans.move(stored, State.APPROVED, {"receipt": signed}):
+    signed = SignedReceipt(receipt=receipt, signature=signature)
+    before = receipts.earlier(stored, plan, context)
+    state, fields = State.APPROVED, {"receipt": signed.model_dump_json()}
+    if receipts.missing_refusal(receipt, before, plan, context) is not None:
+        state = State.PENDING
+        fields = {"co_receipts": approvals.signed_receipts_json((*before, signed))}
+    needed = approvals.approvals_needed(context.policy.approvers, plan)
+    given = f"{len(before) + 1} of {needed} approvals"
+    # Told before Redis has the receipt: it could keep it and pretend that it did not answer.
+    context.notices.tell(
+        Notice.of(
+            Event.APPROVED,
+            plan,
+            receipt.plan_digest,
+            at=receipt.verified_at,
+            by=receipt.approver,
+            detail=given,
+        )
+    )
+    if not context.plans.move(stored, state, fields):
         return Refusal(
             code="already_decided", message="Somebody else decided this plan just now; look again."
         )
-    return {"state": State.APPROVED.value}
+    return {"state": state.value, "approvals": len(before) + 1, "needed": needed}
 
 
-def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Receipt] | Refusal:
+def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Plan, Receipt] | Refusal:
     """Runs every check, (1) to (8); the caller must still record, sign and move."""
     now = int(context.clock())
     opened = _opened_token(call, context, now=now)
@@ -98,8 +116,8 @@ def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Receipt] |
         return decided
     stored, plan, accepted = decided
 
-    # (7) The policy lets this person approve this plan.
-    refusal = approvals.approver_refusal(context.policy.approvers, plan, accepted.approver)
+    # (7) The policy lets this person approve this plan, by a login of this strength, once.
+    refusal = _person_refusal(stored, plan, accepted, context)
     if refusal is not None:
         return refusal
 
@@ -116,8 +134,39 @@ def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Receipt] |
         policy_sha256=context.policy.sha256,
         verified_at=now,
         apply_before=min(now + APPLY_WINDOW_S, plan.expires_at),
+        groups=_groups_that_count(plan, accepted, context),
     )
-    return stored, receipt
+    return stored, plan, receipt
+
+
+def _person_refusal(
+    stored: StoredPlan, plan: Plan, accepted: Accepted, context: Context
+) -> Refusal | None:
+    rules = context.policy.approvers
+    refusal = approvals.approver_refusal(
+        rules, plan, accepted.approver, groups=accepted.groups
+    ) or approvals.acr_refusal(rules, plan, accepted)
+    if refusal is not None:
+        return refusal
+    before = receipts.earlier(stored, plan, context)
+    if any(signed.receipt.approver == accepted.approver for signed in before):
+        return Refusal(
+            code="already_approved_by_you",
+            message="You have approved this plan already; somebody else must, too.",
+        )
+    return None
+
+
+def _groups_that_count(plan: Plan, accepted: Accepted, context: Context) -> tuple[str, ...]:
+    """The groups of the proof that the policy names: no others are anybody's business."""
+    named = {
+        one.group
+        for rule in context.policy.approvers
+        if rule.covers(plan)
+        for one in rule.groups
+        if one.iss == accepted.approver.iss
+    }
+    return tuple(sorted(named & accepted.groups))
 
 
 def _opened_token(
@@ -187,7 +236,8 @@ def deny(call: DenyCall, context: Context) -> JSON | Refusal:
         return opened
     stored, plan = opened
     rules = context.policy.approvers
-    if not any(rule.covers(plan) and call.approver in rule.subjects for rule in rules):
+    groups = frozenset(call.groups)
+    if not any(rule.covers(plan) and rule.names(call.approver, groups) for rule in rules):
         return Refusal(code="not_an_approver", message="You may not decide this plan.")
     approved = stored.state is State.APPROVED
     withdrawal = _Withdrawal(
@@ -240,15 +290,9 @@ def _withdraw(
         return refusal
     digest = stored.sealed.digest
     context.audit.record(withdrawal.event, plan=plan.id, digest=digest, **_who(withdrawal.who))
-    # What was approved stays revoked even if Redis forgets it: the claim in the cluster is taken.
-    if current is State.APPROVED and not claims.take(
-        context.cluster,
-        digest,
-        plan_id=plan.id,
-        holder="revoked",
-        purpose="revoke",
-        expires_at=plan.expires_at,
-    ):
+    # A no outlives Redis: with the claim in the cluster taken, no state or receipt that is restored
+    # later leads to a write. A pending plan, too: that it is pending is only Redis's word.
+    if not _closed(digest, plan, context):
         return Refusal(code="already_applying", message="Too late: the plan is being applied.")
     fields = {
         "decided_by": withdrawal.who.model_dump_json(include={"iss", "sub"}),
@@ -261,6 +305,21 @@ def _withdraw(
         Notice.of(Event(withdrawal.target.value), plan, digest, at=now, by=withdrawal.who)
     )
     return {"state": withdrawal.target.value}
+
+
+def _closed(digest: str, plan: Plan, context: Context) -> bool:
+    taken = claims.take(
+        context.cluster,
+        digest,
+        plan_id=plan.id,
+        holder="revoked",
+        purpose="revoke",
+        expires_at=plan.expires_at,
+    )
+    if taken:
+        return True
+    claim = claims.find(context.cluster, digest)
+    return claim is not None and claim.purpose == "revoke"
 
 
 def _pending_refusal(stored: StoredPlan, plan: Plan, *, now: int) -> Refusal | None:

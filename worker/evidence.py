@@ -23,9 +23,10 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
         "plan": json.loads(stored.sealed.document),
         "digest": stored.sealed.digest,
         "seal": stored.sealed.seal,
-        "receipt": json.loads(stored.receipt) if stored.receipt else None,
+        "receipt": _readable(stored.receipt),
+        "co_receipts": json.loads(stored.co_receipts) if stored.co_receipts else [],
         "state": stored.state.value,
-        "outcome": json.loads(stored.outcome) if stored.outcome else None,
+        "outcome": _readable(stored.outcome),
     }
     if context.keys.receipt is not None:  # the outcome, too, is an applier's word
         document["signed_by"] = public_text(context.keys.receipt.public_key())
@@ -44,3 +45,14 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
     except OSError as error:
         raise AuditUnavailable("The evidence file cannot be written.") from error
     return path
+
+
+def _readable(text: str | None) -> JSON:
+    """What Redis held as JSON; what is none is evidence, too, and kept as it is."""
+    if not text:
+        return None
+    try:
+        value: JSON = json.loads(text)
+    except ValueError:
+        return text
+    return value

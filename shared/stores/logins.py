@@ -35,6 +35,8 @@ class Session(_Record):
     name: str
     """What the provider calls the person; shown, never compared."""
     started_at: int
+    groups: tuple[str, ...] = ()
+    """The groups that the provider signed into the sign-in's ID token."""
 
     @property
     def ends_at(self) -> int:

@@ -43,6 +43,8 @@ class StoredPlan:
     version: int
     receipt: str | None = None
     """A signed receipt, JSON; believed only after its signature was checked."""
+    co_receipts: str | None = None
+    """The earlier receipts of a plan that needs several approvals, JSON list."""
     outcome: str | None = None
     """What applying did, JSON of `shared.outcomes.Outcome`."""
     decided_by: str | None = None
@@ -180,6 +182,7 @@ def _stored(plan_id: str, raw: dict[bytes, bytes]) -> StoredPlan | None:
             state=State(raw[b"state"].decode()),
             version=int(raw[b"version"]),
             receipt=_text(raw, b"receipt"),
+            co_receipts=_text(raw, b"co_receipts"),
             outcome=_text(raw, b"outcome"),
             decided_by=_text(raw, b"decided_by"),
             decided_reason=_text(raw, b"decided_reason"),

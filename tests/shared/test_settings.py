@@ -263,3 +263,16 @@ def test_lists_are_read_with_any_spacing(values: list[str]) -> None:
     spaced: Any = " , ".join(values) + " ,"
 
     assert WorkerSettings(namespaces=spaced).namespaces == tuple(values)
+
+
+def test_an_empty_variable_means_unset_but_an_empty_list_of_namespaces_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _set(monkeypatch, {}, INFRA_GATE_STATIC_BEARER_TOKEN="", KUBECONFIG="")
+
+    assert read_gateway_settings().static_bearer_token is None
+    assert read_worker_settings().kubeconfig is None
+
+    _set(monkeypatch, {}, K8S_MCP_ALLOWED_NAMESPACES="")
+    with pytest.raises(BadConfiguration, match="K8S_MCP_ALLOWED_NAMESPACES"):
+        read_worker_settings()

@@ -1,5 +1,6 @@
 """Who makes the applier say yes: a fresh login for exactly this plan, and nothing else."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from shared.approvals import ApproverRule, read_signed_receipt
+from shared.approvals import ApproverRule, GroupRef, Required, read_signed_receipt
 from shared.errors import AuditUnavailable, Refusal
 from shared.messages import CancelCall, ChallengeCall, DenyCall
 from shared.plans import Identity, State
@@ -37,7 +38,7 @@ def test_a_fresh_login_for_this_plan_approves_it_and_leaves_a_signed_receipt(wor
     answer = world.prove(world.challenge())
 
     after = world.load()
-    assert answer == {"state": "approved"}
+    assert answer == {"state": "approved", "approvals": 1, "needed": 1}
     assert after.state is State.APPROVED
     signed = read_signed_receipt(after.receipt or "")
     assert not isinstance(signed, Refusal)
@@ -252,6 +253,100 @@ def test_the_requester_approves_only_where_the_policy_says_so(
     world.with_rules(lenient if allowed else RULE)
 
     assert code(world.prove(signed)) == expected
+
+
+GRACE = Identity(iss=ISSUER, sub="grace")
+TWO = RULE.model_copy(update={"subjects": (ADA, GRACE), "required": Required(low=2)})
+
+
+@pytest.mark.promise("n-of-m")
+def test_a_plan_that_needs_two_people_is_approved_by_the_second(world: World) -> None:
+    world.store()
+    world.with_rules(TWO)
+
+    first = world.prove(world.challenge(ADA))
+    between = world.load()
+    second = world.prove(world.challenge(GRACE))
+
+    assert first == {"state": "pending", "approvals": 1, "needed": 2}
+    assert (between.state, between.receipt) == (State.PENDING, None)
+    assert second == {"state": "approved", "approvals": 2, "needed": 2}
+
+
+@pytest.mark.promise("n-of-m")
+def test_one_person_does_not_count_twice(world: World) -> None:
+    world.store()
+    world.with_rules(TWO)
+    world.prove(world.challenge(ADA))
+    world.clock.now += 1
+
+    assert code(world.prove(world.challenge(ADA))) == "already_approved_by_you"
+    assert world.load().state is State.PENDING
+
+
+@pytest.mark.promise("n-of-m")
+def test_an_earlier_approval_that_redis_made_up_does_not_count(world: World) -> None:
+    world.store()
+    world.with_rules(TWO)
+    world.prove(world.challenge(ADA))
+    (signed,) = json.loads(world.load().co_receipts or "")
+    signed["receipt"]["approver"]["sub"] = "grace"
+    world.redis.hset("wk:plan:plan-1", "co_receipts", json.dumps([signed]))
+    world.clock.now += 1
+
+    assert world.prove(world.challenge(ADA)) == {"state": "pending", "approvals": 1, "needed": 2}
+
+
+def test_an_earlier_approval_of_somebody_who_lost_the_right_does_not_count(world: World) -> None:
+    world.store()
+    world.with_rules(TWO)
+    world.prove(world.challenge(ADA))
+    world.with_rules(TWO.model_copy(update={"subjects": (GRACE,)}))
+
+    answer = world.prove(world.challenge(GRACE))
+
+    assert answer == {"state": "pending", "approvals": 1, "needed": 2}
+
+
+OPERATORS = RULE.model_copy(
+    update={"subjects": (), "groups": (GroupRef(iss=ISSUER, group="operators"),)}
+)
+
+
+@pytest.mark.promise("groups-are-signed")
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["operators", "staff"], "accepted"),
+        (["staff"], "not_an_approver"),
+        ("operators", "not_an_approver"),
+        (None, "not_an_approver"),
+        (["operators"] + ["x"] * 1000, "not_an_approver"),
+    ],
+)
+def test_a_group_counts_only_if_the_provider_signed_it_into_the_proof(
+    world: World, groups: object, expected: str
+) -> None:
+    world.store()
+    world.with_rules(OPERATORS)
+    signed = world.challenge(EVE)
+    token = world.provider.id_token(**world.claims(signed, groups=groups))
+
+    assert code(world.prove(signed, token)) == expected
+
+
+@pytest.mark.parametrize(
+    ("acr", "expected"), [("mfa", "accepted"), ("0", "proof_acr"), (None, "proof_acr")]
+)
+def test_a_policy_can_ask_for_a_stronger_login(
+    world: World, acr: str | None, expected: str
+) -> None:
+    world.store()
+    world.with_rules(RULE.model_copy(update={"acr": ("mfa", "hwk")}))
+    signed = world.challenge()
+    token = world.provider.id_token(**world.claims(signed, acr=acr))
+
+    assert code(world.prove(signed, token)) == expected
 
 
 def test_a_token_encrypted_beside_another_statement_cannot_be_opened(world: World) -> None:

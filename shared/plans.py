@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.digests import canonical, plan_digest
 from shared.errors import Refusal
@@ -231,11 +231,12 @@ def read_plan(document: bytes) -> Plan | Refusal:
     """
     try:
         plan = Plan.model_validate_json(document)
-    except ValidationError:
+        canonical_bytes = plan.document()
+    except ValueError:  # no plan, or one that holds what no canonical document can
         return Refusal(
             code="plan_unreadable", message="The stored plan is damaged; request it anew."
         )
-    if plan.document() != document:
+    if canonical_bytes != document:
         return Refusal(code="plan_unreadable", message="The stored plan is not canonical.")
     return plan
 

@@ -21,6 +21,8 @@ def follow(result: JSON | Refusal, plan: Plan, context: Context, report: Report)
     """
     if not isinstance(result, dict) or result["state"] != State.APPLIED.value:
         return result
+    if result["outcome"] is None:  # only if Redis lost or garbled it
+        return result
     outcome = Outcome.model_validate_json(json.dumps(result["outcome"]))
     verdicts = {item.verdict for item in outcome.rollouts}
     if verdicts and Verdict.PROGRESSING not in verdicts:

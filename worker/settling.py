@@ -4,9 +4,11 @@ Never writes to an object. After a crash the claim says that somebody was writin
 say whether they were written: each carries the plan's digest, and a deleted one is gone.
 """
 
-import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+
+from pydantic import ValidationError
 
 from shared.errors import ClusterFault, Refusal
 from shared.manifests import JSON
@@ -30,8 +32,11 @@ _EVENTS: Final = {
 
 
 def answer(stored: StoredPlan) -> JSON:
-    """Returns what an apply call says of a plan."""
-    outcome: JSON = json.loads(stored.outcome) if stored.outcome else None
+    """Returns what an apply call says of a plan; an outcome that nobody can read is none."""
+    outcome: JSON = None
+    with suppress(ValidationError):
+        if stored.outcome:
+            outcome = Outcome.model_validate_json(stored.outcome).model_dump(mode="json")
     return {"state": stored.state.value, "outcome": outcome, "reason": stored.decided_reason}
 
 
@@ -92,6 +97,16 @@ def end(stored: StoredPlan, state: State, outcome: Outcome, context: Context) ->
     return replace(stored, state=state, outcome=text, version=stored.version + (1 if moved else 0))
 
 
+def write_window(plan: Plan, context: Context) -> float:
+    """Seconds after its claim in which an applier may start a write.
+
+    One that was held up for longer (a paused process, a slow disk) may have been settled as failed
+    by another, so it must not write any more. Three calls for each object: write, retry or
+    adoption, reading back.
+    """
+    return 3 * len(plan.objects) * context.settings.kubernetes_timeout_s
+
+
 def seen(planned: PlannedObject, plan: Plan, digest: str, context: Context) -> bool:
     """Says whether an object shows that this plan's write happened; False if it cannot be read."""
     if planned.action is Action.NO_OP:
@@ -117,7 +132,8 @@ def _revoked(stored: StoredPlan, context: Context) -> StoredPlan:
 
 
 def _patience(plan: Plan, context: Context) -> float:
-    return IN_FLIGHT_S + 2 * len(plan.objects) * context.settings.kubernetes_timeout_s
+    """Seconds after a claim in which its write may still land."""
+    return write_window(plan, context) + IN_FLIGHT_S
 
 
 def _reconstructed(plan: Plan, found: list[bool], context: Context) -> Outcome:

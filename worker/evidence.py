@@ -24,7 +24,7 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
         "digest": stored.sealed.digest,
         "seal": stored.sealed.seal,
         "receipt": _readable(stored.receipt),
-        "co_receipts": json.loads(stored.co_receipts) if stored.co_receipts else [],
+        "co_receipts": _readable(stored.co_receipts),
         "state": stored.state.value,
         "outcome": _readable(stored.outcome),
     }

@@ -48,11 +48,12 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
 
 
 def _readable(text: str | None) -> JSON:
-    """What Redis held as JSON; what is none is evidence, too, and kept as it is."""
+    """What Redis held as JSON; what is none, or cannot be signed, is evidence, too: kept as text."""
     if not text:
         return None
     try:
         value: JSON = json.loads(text)
-    except ValueError:
+        canonical(value)
+    except (ValueError, RecursionError):
         return text
     return value

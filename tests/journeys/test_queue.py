@@ -245,7 +245,7 @@ def test_a_stop_lets_running_calls_end_and_cuts_off_what_takes_too_long(
             assert await dispatch.workers() == ()
             return took
 
-    assert asyncio.run(story()) < 5
+    assert asyncio.run(story()) < 9  # STOP_S, and what a busy machine adds; the call wants 60
     assert len(worker.events("worker.cut_off")) == 1
 
 

@@ -10,10 +10,12 @@ from typing import Final
 from celery.worker import state
 
 from shared.logs import Log
+from shared.messages import Role
 from shared.release import VERSION
 from worker.anchoring import Anchoring
 from worker.announcing import Announcer
 from worker.app import make_worker
+from worker.collecting import Collector
 from worker.context import Context, Verbs
 
 STOP_S: Final = 4.0
@@ -38,12 +40,16 @@ def serve(context: Context, verbs: Verbs) -> int:
     signal.signal(signal.SIGTERM, stopping.begin)
     signal.signal(signal.SIGINT, stopping.begin)
     announcer.start()
+    collector = Collector(context)
+    if Role.APPLY in context.roles:
+        collector.start()
     if context.anchoring is not None:
         context.anchoring.start()
     _log.info("worker.started", cluster=context.settings.cluster, roles=",".join(context.roles))
     try:
         worker.start()
     finally:
+        collector.stop()
         announcer.stop()
         if context.anchoring is not None:
             context.anchoring.stop()

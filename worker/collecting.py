@@ -1,4 +1,4 @@
-"""Collecting old claims: the Leases of plans that ended long ago, now and then, in the background."""
+"""Collecting old claims: the Leases of plans that ended long ago, in the background."""
 
 import threading
 from typing import Final

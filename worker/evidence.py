@@ -48,7 +48,7 @@ def export(stored: StoredPlan, plan: Plan, context: Context) -> Path:
 
 
 def _readable(text: str | None) -> JSON:
-    """What Redis held as JSON; what is none, or cannot be signed, is evidence, too: kept as text."""
+    """What Redis held as JSON; what is none, or cannot be signed, is kept as text."""
     if not text:
         return None
     try:

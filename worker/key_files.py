@@ -76,11 +76,20 @@ def signing_public(path: Path) -> Ed25519PublicKey:
     Raises:
         BadConfiguration: unreadable, open to others, or no such key.
     """
-    key = _read(path)
-    public = key.public_key() if isinstance(key, Private) else key
+    public = public_half(path)
     if not isinstance(public, Ed25519PublicKey):
         raise BadConfiguration(f"{path} must hold an Ed25519 key.")
     return public
+
+
+def public_half(path: Path) -> Public:
+    """Returns the public half of the key in a file that holds either half.
+
+    Raises:
+        BadConfiguration: unreadable, open to others, or no such key.
+    """
+    key = _read(path)
+    return key.public_key() if isinstance(key, Private) else key
 
 
 def older(path: Path) -> tuple[Path, ...]:
@@ -137,8 +146,7 @@ def retire(path: Path) -> Path:
     Raises:
         BadConfiguration: it cannot be read, or the folder cannot be written.
     """
-    key = _read(path)
-    public = key.public_key() if isinstance(key, Private) else key
+    public = public_half(path)
     name = path.name.split(".", 1)[0]
     kept = path.parent / RETIRED / f"{name}-{public_text(public)}.pub"
     _link(kept, public_pem(public))

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ def opened(
         ToldToStop: a signal arrived.
     """
     prepare(places, issuer=record.issuer, namespaces=wish.namespaces)
-    write_record(places, record)
+    write_record(places, _described(record, wish))
     try:
         stack = Stack(places, parts(places, record, wish), signals)
     except NoRedisServer as error:
@@ -52,8 +53,15 @@ def opened(
         stack.stop()
 
 
+def _described(record: Record, wish: Wish) -> Record:
+    kubeconfig = "" if wish.kubeconfig is None else str(wish.kubeconfig)
+    return replace(record, kubeconfig=kubeconfig, namespaces=",".join(wish.namespaces))
+
+
 def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
-    """Returns the record of a stack on these ports (0: a free one), the others as they were.
+    """Returns the record of a stack on these ports (0: the last one, or else a free one).
+
+    Plans belong to people, people to their issuer and issuers to their port: so ports stay.
 
     Raises:
         PortBusy: gateway or issuer port is taken; those clients know, so no other will do.
@@ -67,8 +75,8 @@ def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
     last = read_record(places)
     return Record(
         pid=os.getpid(),
-        gateway_port=ports.choose(gateway_port),
-        issuer_port=ports.choose(issuer_port),
+        gateway_port=ports.choose(gateway_port or (last.gateway_port if last else 0)),
+        issuer_port=ports.choose(issuer_port or (last.issuer_port if last else 0)),
         redis_port=ports.choose(last.redis_port if last else 0),
         sandbox_port=ports.choose(last.sandbox_port if last else 0),
         started_at=time.time(),

@@ -28,6 +28,8 @@ _WELCOME: Final = (
     *("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "INFRA_GATE_APPROVAL_CHALLENGE_TTL_SECONDS"),
 )
 """Settings that a person may try on a laptop, passed on to the parts that know them."""
+_NOTICES: Final = ("INFRA_GATE_NOTICE_URL", "INFRA_GATE_NOTICE_SECRET")
+"""For workers only: with these a gateway could tell people what never happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,8 @@ def _worker(places: Places, record: Record, wish: Wish, number: int) -> Part:
             "INFRA_GATE_GUARD_AUDIT_ROOT": str(places.state / "guardrails"),
             "INFRA_GATE_KEYS_ROOT": str(places.state / "keys"),
             "INFRA_GATE_POLICY_FILE": str(places.policy),
+            "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
+            **{name: os.environ[name] for name in _NOTICES if name in os.environ},
         },
         ready=workers_ready(f"{record.origin}/readyz", number),
         needs=(REDIS,) if wish.kubeconfig else (REDIS, SANDBOX),

@@ -96,6 +96,10 @@ class Record:
     sandbox_port: int
     started_at: float
     """Seconds since 1970."""
+    kubeconfig: str = ""
+    """Path of a real cluster's; empty for the simulated one."""
+    namespaces: str = NAMESPACE
+    """Comma separated."""
 
     @property
     def origin(self) -> str:

@@ -15,9 +15,9 @@ from dev.stack.places import Places
 from dev.stack.processes import Guardian, Running, stop_all
 from shared.errors import Fault
 
-START_S: Final = 60.0
+START_S: Final = 120.0
 WATCH_S: Final = 0.2
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.1
 _FIRST_S: Final = 3.4
 _LAST_S: Final = 1.2
 """Together less than the five seconds within which Ctrl-C ends everything."""

@@ -17,7 +17,7 @@ import pytest
 from dev.stack.places import Places, Record, read_record
 
 REPOSITORY = Path(__file__).parents[2]
-START_S = 90.0
+START_S = 150.0
 STOP_S = 5.0
 """Within this Ctrl-C must have ended everything."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.journeys.stacks import infragate, running
 
-pytestmark = [pytest.mark.stack, pytest.mark.real_redis]
+pytestmark = [pytest.mark.stack, pytest.mark.real_redis, pytest.mark.timeout("400")]
 
 STEPS = (
     "Look around",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.journeys.stacks import STOP_S, Up, gone, infragate, running
 
-pytestmark = [pytest.mark.stack, pytest.mark.real_redis]
+pytestmark = [pytest.mark.stack, pytest.mark.real_redis, pytest.mark.timeout("400")]
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -52,7 +52,9 @@ def tool(
     headers = {**BOTH_TYPES, "Authorization": f"Bearer {token}", "Mcp-Session-Id": session}
     answer = httpx2.post(url, json=call, headers=headers, timeout=60)
     (event,) = re.findall(r"(?m)^data: (\{.*\"id\":2.*\})", answer.text)
-    found: dict[str, object] = json.loads(event)["result"]["structuredContent"]
+    result = json.loads(event)["result"]
+    assert not result.get("isError"), result
+    found: dict[str, object] = result["structuredContent"]
     return found
 
 

@@ -29,6 +29,7 @@ metadata:
   labels: {app: shop, app.kubernetes.io/part-of: storefront}
 spec:
   replicas: 2
+  progressDeadlineSeconds: 5
   selector: {matchLabels: {app: shop}}
   template:
     metadata: {labels: {app: shop}}
@@ -172,7 +173,7 @@ def test_outsiders_see_nothing_and_requesters_cannot_approve(
     expect(outsider.get_by_role("heading", level=1)).to_have_text("You may not decide this")
     assert plan["words"] not in outsider.content()
     assert plan["summary"] not in outsider.content()
-    outsider.goto(f"{stack.origin}/approvals")
+    outsider.goto(stack.approvals)
     expect(outsider.locator("main")).to_contain_text("Nothing waits.")
 
     requester = person("dev-requester", plan["approvalUrl"])
@@ -219,8 +220,8 @@ def test_every_page_of_a_change_fits_every_screen(
         "applied-failed": shop["approvalUrl"],
         "delete-waiting": delete["approvalUrl"],
         "scale-waiting": scale["approvalUrl"],
-        "inbox": f"{stack.origin}/approvals",
-        "unknown": f"{stack.origin}/approvals/none",
+        "inbox": stack.approvals,
+        "unknown": f"{stack.approvals}/none",
     }
     _photograph(chromium, stack, pages)
 
@@ -242,11 +243,11 @@ def _viewer(chromium: Browser, stack: WholeStack, width: int, scheme: str) -> It
     )
     context.set_default_timeout(30_000)
     page = context.new_page()
-    page.goto(f"{stack.origin}/approvals")
+    page.goto(stack.approvals)
     _fits(page, f"sign-in-{width}-{scheme}")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.locator("button[value=dev-approver]").click()
-    page.wait_for_url(f"{stack.origin}/approvals")
+    page.wait_for_url(stack.approvals)
     yield page
     context.close()
 

@@ -1,13 +1,9 @@
 """A protected resource as small as one can be: what a client sees before and after a login.
 
-`python -m tests.dev.issuer.stub_resource --port N --issuer URL`. Not the gateway: it checks tokens
-as one must and has a single tool.
+Not the gateway: it checks tokens as one must and has a single tool.
 """
 
-import argparse
-
 import jwt
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -88,16 +84,3 @@ def answer(message: dict[str, object], subject: str) -> dict[str, object]:
             return {"result": {}}
         case _:
             return {"error": {"code": -32601, "message": "no such method"}}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--issuer", required=True)
-    options = parser.parse_args()
-    app = StubResource(f"http://127.0.0.1:{options.port}", options.issuer).app()
-    uvicorn.run(app, port=options.port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main()

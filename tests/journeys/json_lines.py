@@ -1,0 +1,107 @@
+"""Clients that speak JSON lines over their standard streams: Codex' app server, and a script."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.journeys.laptop import Laptop, leave
+
+SCRIPT = Path(__file__).with_name("typescript_client.cjs")
+
+
+class JsonLines:
+    """A process that answers requests by their ids. A context manager."""
+
+    def __init__(self, laptop: Laptop, command: Sequence[str], **environment: str) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=laptop.home,
+            env={**laptop.environment(), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._asked = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        leave(self._process)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def tell(self, method: str) -> None:
+        """Sends a notification."""
+        self._send({"method": method})
+
+    def ask(self, method: str, **params: object) -> dict[str, Any]:
+        """The result of a request; what the process says on its own is passed over."""
+        self._asked += 1
+        self._send({"method": method, "id": self._asked, "params": params})
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said = json.loads(line)
+            if said.get("id") == self._asked and "method" not in said:
+                assert "result" in said, said
+                answer: dict[str, Any] = said["result"]
+                return answer
+        raise AssertionError(f"it ended before it answered {method}")
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+
+
+class Codex(JsonLines):
+    """`codex app-server`: all of Codex but the model. Connects with the stored login."""
+
+    def __init__(self, laptop: Laptop, codex: str) -> None:
+        super().__init__(laptop, [codex, "app-server"])
+        self.ask("initialize", clientInfo={"name": "infragate-tests", "version": "1"})
+        self.tell("initialized")
+        started = self.ask("thread/start", cwd=str(laptop.home), ephemeral=True)
+        self._thread = started["thread"]["id"]
+
+    def server(self) -> dict[str, Any]:
+        """How it sees the MCP server."""
+        (status,) = self.ask("mcpServerStatus/list")["data"]
+        found: dict[str, Any] = status
+        return found
+
+    def tools(self) -> set[str]:
+        return set(self.server()["tools"])
+
+    def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+        return self.ask(
+            "mcpServer/tool/call",
+            server="infragate",
+            threadId=self._thread,
+            tool=tool,
+            arguments=arguments,
+        )
+
+
+class TypeScript(JsonLines):
+    """The official TypeScript client, in a script that passes requests on."""
+
+    def __init__(self, laptop: Laptop, sdk: Path, url: str, token: str) -> None:
+        super().__init__(laptop, ["node", str(SCRIPT), str(sdk), url], INFRAGATE_TOKEN=token)
+
+    def tools(self) -> set[str]:
+        return {tool["name"] for tool in self.ask("listTools")["tools"]}
+
+    def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+        return self.ask("callTool", name=tool, arguments=arguments)

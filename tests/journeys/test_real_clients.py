@@ -1,0 +1,150 @@
+"""The clients that people use, as they are shipped, against the real gateway and its workers.
+
+Codex and Claude Code log in at the development issuer as a person would have them do it. Codex and
+the SDKs then play the whole story; Claude Code calls tools only for a model, so it connects. A
+client that is not on this machine is skipped by name: INFRAGATE_TEST_CODEX, INFRAGATE_TEST_CLAUDE
+and INFRAGATE_TEST_TYPESCRIPT (a folder with `node_modules/@modelcontextprotocol/sdk`) say where.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from api.catalog import TOOLS
+from tests.journeys.json_lines import Codex, TypeScript
+from tests.journeys.laptop import Laptop, program
+from tests.journeys.live import Agent, Live
+from tests.journeys.person import Person
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+class Caller(Protocol):
+    """A client that can list and call tools."""
+
+    def tools(self) -> set[str]: ...
+
+    def call(self, tool: str, **arguments: object) -> dict[str, Any]: ...
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Laptop:
+    (tmp_path / ".codex").mkdir()
+    return Laptop(home=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def codex() -> str:
+    return program("codex")
+
+
+@pytest.fixture(scope="module")
+def claude() -> str:
+    return program("claude")
+
+
+@pytest.fixture(scope="module")
+def typescript() -> Path:
+    folder = os.environ.get("INFRAGATE_TEST_TYPESCRIPT")
+    if folder is None or shutil.which("node") is None:
+        pytest.skip(
+            "the TypeScript SDK is not run: there is no node on PATH, or no folder with its "
+            "node_modules is named by INFRAGATE_TEST_TYPESCRIPT"
+        )
+    return Path(folder)
+
+
+def test_codex_logs_in_lists_its_tools_and_changes_the_cluster(
+    codex: str, live: Live, laptop: Laptop
+) -> None:
+    config = laptop.home / ".codex/config.toml"
+    config.write_text(
+        'mcp_oauth_credentials_store = "file"\n'  # not the keyring of the person at this machine
+        'model_provider = "none"\n'
+        '[model_providers.none]\nname = "none"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    )
+
+    added = laptop.log_in(codex, "mcp", "add", "infragate", "--url", live.mcp)
+    laptop.run(codex, "mcp", "logout", "infragate")
+    said = laptop.log_in(codex, "mcp", "login", "infragate")
+
+    assert "Detected OAuth support" in added
+    assert "Successfully logged in" in said
+    assert "OAuth" in laptop.run(codex, "mcp", "list")
+    with Codex(laptop, codex) as client:
+        assert client.server()["authStatus"] == "oAuth"
+        _plays_the_story(client, live)
+
+
+def test_claude_code_logs_in_and_connects(claude: str, live: Live, laptop: Laptop) -> None:
+    laptop.run(claude, "mcp", "add", "--transport", "http", "infragate", live.mcp)
+    assert "Needs authentication" in laptop.run(claude, "mcp", "list")
+    said = laptop.log_in(claude, "mcp", "login", "infragate")
+
+    assert "Authenticated" in said
+    assert "Connected" in laptop.run(claude, "mcp", "list")
+
+
+def test_the_typescript_sdk_changes_the_cluster(
+    typescript: Path, live: Live, laptop: Laptop
+) -> None:
+    with TypeScript(laptop, typescript, live.mcp, live.token()) as client:
+        _plays_the_story(client, live)
+
+
+@pytest.mark.parametrize(
+    ("mode", "spoken"),
+    [("legacy", "2025-11-25"), ("auto", "2026-07-28"), ("2026-07-28", "2026-07-28")],
+)
+def test_the_python_sdk_speaks_both_eras(live: Live, mode: str, spoken: str) -> None:
+    async def journey(agent: Agent) -> tuple[str, set[str], dict[str, Any]]:
+        listed = {tool.name for tool in (await agent.client.list_tools()).tools}
+        facts = await agent.facts("get_k8s_status", namespace=live.namespace)
+        return str(agent.client.protocol_version), listed, facts
+
+    version, tools, status = live.run(journey, mode=mode)
+
+    assert version == spoken
+    assert tools == {tool.name for tool in TOOLS}
+    assert status["deployments"]["total"] > 1
+
+
+def _plays_the_story(client: Caller, live: Live) -> None:
+    """Look, ask, be told to wait, be approved, apply, see it done."""
+    assert client.tools() == {tool.name for tool in TOOLS}
+    status = _facts(client, "get_k8s_status", namespace=live.namespace)
+    deployments = {one["name"]: one for one in status["deployments"]["items"]}
+    replicas = deployments["nginx"]["desired"] % 4 + 1
+
+    plan = _facts(
+        client,
+        "request_scale_deployment",
+        namespace=live.namespace,
+        name="nginx",
+        replicas=replicas,
+        reason="A real client asks.",
+    )
+    early = _facts(client, "apply_approved_plan", planId=plan["planId"])
+    with Person(live) as person:
+        page = person.open(plan["approvalUrl"])
+        approved = person.approve(plan["approvalUrl"])
+    applied = _facts(client, "apply_approved_plan", planId=plan["planId"])
+
+    assert early["status"] == "approval_required"
+    assert plan["words"] in page.text
+    assert "Approved, not applied yet" in approved.text
+    assert applied["status"] == "applied"
+    assert [one["verdict"] for one in applied["rollouts"]] == ["complete"]
+    found = live.admin().get("Deployment", live.namespace, "nginx")
+    assert found is not None
+    assert found["spec"]["replicas"] == replicas
+
+
+def _facts(client: Caller, tool: str, **arguments: object) -> dict[str, Any]:
+    answer = client.call(tool, **arguments)
+    assert not answer.get("isError"), answer
+    facts: dict[str, Any] = answer["structuredContent"]
+    return facts

@@ -9,6 +9,7 @@ from typing import Final
 COMMANDS: Final = {
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
     "demo": ("dev.demo.command", "play the whole story, step by step"),
+    "doctor": ("dev.stack.checkup", "check what the workers depend on, and say how to mend it"),
     "token": ("dev.stack.tokens", "print an access token of the running stack, for curl"),
 }
 

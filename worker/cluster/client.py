@@ -76,6 +76,10 @@ class Cluster:
                 self._identity = discovered(self._http, self._access, self._name)
             return self._identity
 
+    def server_date(self) -> str:
+        """The API server's clock as its `Date` header (RFC 9110, 6.6.1); empty if it has none."""
+        return self._http.read("/version").date
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
     def get(self, kind: str, namespace: str, name: str) -> JSONObject | None:

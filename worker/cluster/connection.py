@@ -45,10 +45,11 @@ Query = Mapping[str, str | int | bool | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A good answer (2xx): the body, and its Warning headers as they came (RFC 7234 5.5)."""
+    """A good answer (2xx): the body, its Warning headers as they came (RFC 7234 5.5), its Date."""
 
     body: bytes
     warnings: tuple[str, ...] = ()
+    date: str = ""
 
 
 class Connection:
@@ -115,7 +116,11 @@ class Connection:
                 response.close()
                 raise
             response.release_conn()
-        return Answer(body=data, warnings=tuple(response.headers.getlist("Warning")))
+        return Answer(
+            body=data,
+            warnings=tuple(response.headers.getlist("Warning")),
+            date=response.headers.get("Date") or "",
+        )
 
     def _send(
         self,

@@ -23,16 +23,14 @@ from dataclasses import dataclass, replace
 
 from shared import approvals
 from shared.approvals import Receipt
-from shared.diffs import diff
-from shared.digests import object_digest
 from shared.errors import ClusterFault, ClusterUnreachable, Refusal
-from shared.manifests import JSON, Object, normalized
+from shared.manifests import JSON, Object
 from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
 from shared.stores.plans import StoredPlan
-from worker import claims, evidence, guarding, receipts, settling, writes
-from worker.cluster import ApplyConflict, NotSent
+from worker import claims, drift, evidence, guarding, receipts, settling, writes
+from worker.cluster import NotSent
 from worker.context import Context
 from worker.following import follow
 from worker.rollouts import Report
@@ -47,6 +45,13 @@ class _Ready:
     plan: Plan
     receipt: Receipt
     live: tuple[Object | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changed:
+    """A plan whose objects are no longer as they were approved, and what is different."""
+
+    since: tuple[str, ...]
 
 
 def apply(call: ApplyCall, context: Context, report: Report) -> JSON | Refusal:
@@ -69,14 +74,14 @@ def apply(call: ApplyCall, context: Context, report: Report) -> JSON | Refusal:
     ready = _checked(stored, plan, context)
     if isinstance(ready, Refusal):
         return ready
-    if isinstance(ready, StoredPlan):
-        return settling.answer(ready)
+    if isinstance(ready, _Changed):
+        return _stale(stored, plan, ready, context, report)
     report(0, len(plan.objects) + 1, "Checked: nothing has changed since the approval.")
     return _claimed(ready, context, report)
 
 
-def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | StoredPlan | Refusal:
-    """Steps (2) to (5). A StoredPlan is one that has just become stale or expired."""
+def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | _Changed | Refusal:
+    """Steps (2) to (5)."""
     # (2) receipt
     receipt = _receipt(stored, plan, context)
     if isinstance(receipt, Refusal):
@@ -95,14 +100,14 @@ def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | Store
         return refusal
 
     # (4) drift
-    drifted = _drift(plan, live)
+    drifted = drift.drifted(plan, live)
     if drifted:
-        return _stale(stored, plan, drifted, context)
+        return _Changed(since=drifted)
 
     # (5) preview
-    moved = _second_preview(plan, live, context)
+    moved = drift.previewed_otherwise(plan, live, context.cluster)
     if moved:
-        return _stale(stored, plan, moved, context)
+        return _Changed(since=moved)
     return _Ready(stored=stored, plan=plan, receipt=receipt, live=live)
 
 
@@ -162,54 +167,6 @@ def _receipt(stored: StoredPlan, plan: Plan, context: Context) -> Receipt | Refu
     digest = stored.sealed.digest
     refusal = approvals.receipt_refusal(signed.receipt, plan_digest=digest, now=now)
     return refusal or signed.receipt
-
-
-def _drift(plan: Plan, live: tuple[Object | None, ...]) -> tuple[str, ...]:
-    """Names what is not as it was when the plan was made."""
-    found: list[str] = []
-    for planned, current in zip(plan.objects, live, strict=True):
-        label = f"{planned.kind}/{planned.name}"
-        if planned.uid != writes.uid_of(current):
-            found.append(f"{label}: {_presence(planned, current)}")
-        elif planned.base_digest != writes.base_digest(current):
-            found.append(f"{label}: changed since the plan was made")
-    return tuple(found)
-
-
-def _presence(planned: PlannedObject, current: Object | None) -> str:
-    if current is None:
-        return "was deleted"
-    return "appeared" if planned.uid is None else "was deleted and created anew"
-
-
-def _second_preview(
-    plan: Plan, live: tuple[Object | None, ...], context: Context
-) -> tuple[str, ...]:
-    """Names what the server would make of the plan now that was not approved."""
-    found: list[str] = []
-    for planned, current in zip(plan.objects, live, strict=True):
-        if planned.action is Action.NO_OP:
-            continue
-        label = f"{planned.kind}/{planned.name}"
-        try:
-            sent = writes.send(
-                context.cluster,
-                (planned.kind, plan.namespace, planned.name),
-                planned.intent,
-                live=current,
-                digest=None,
-                dry_run=True,
-            )
-        except ApplyConflict as conflict:
-            found.append(f"{label}: {conflict.message}")
-            continue
-        if sent.result is None:
-            continue
-        result = writes.predicted(planned.intent, sent.result)
-        if object_digest(result) != planned.predicted_digest:
-            changes = diff(normalized(current) if current else None, result)
-            found.append(f"{label}: {', '.join(change.path for change in changes)[:200]}")
-    return tuple(found)
 
 
 def _written(ready: _Ready, context: Context, report: Report, *, until: float) -> Outcome:
@@ -283,16 +240,19 @@ def _outcome_of(planned: PlannedObject, result: Written, message: str = "") -> O
 
 
 def _stale(
-    stored: StoredPlan, plan: Plan, changed: tuple[str, ...], context: Context
-) -> StoredPlan:
+    stored: StoredPlan, plan: Plan, changed: _Changed, context: Context, report: Report
+) -> JSON | Refusal:
+    """Ends a plan as stale, unless it is another applier of this very plan who changed things."""
+    if claims.find(context.cluster, stored.sealed.digest) is not None:
+        return follow(settling.settle(stored, plan, context), plan, context, report)
     outcome = Outcome(
         objects=tuple(_outcome_of(item, Written.NOT_TRIED) for item in plan.objects),
-        changed_since=changed,
+        changed_since=changed.since,
         code="stale",
         message="The cluster changed since the plan was made; nothing was written.",
         finished_at=int(context.clock()),
     )
-    return settling.end(stored, State.STALE, outcome, context)
+    return settling.answer(settling.end(stored, State.STALE, outcome, context))
 
 
 def _as_it_is(stored: StoredPlan, plan: Plan, context: Context) -> JSON:

@@ -35,8 +35,13 @@ def main(argv: list[str] | None = None) -> int:
         running.preload(root, [name for module in modules for name in _all(TARGETS[module])])
         for module in modules:
             total += _mutated(root, module, line=options.line, quick=options.quick)
-    print(f"all: {_rate(total)}")
+    say(f"all: {_rate(total)}")
     return 0 if _killed(total) >= WANTED else 1
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -80,7 +85,7 @@ def _mutated(root: Path, module: str, *, line: int | None, quick: bool) -> Count
         verdicts[verdict] += 1
         if verdict is Verdict.SURVIVED:
             _show(module, source, mutant)
-    print(f"{module}: {_rate(verdicts)}", flush=True)
+    say(f"{module}: {_rate(verdicts)}")
     return verdicts
 
 
@@ -100,7 +105,7 @@ def _baseline(root: Path, module: str, tests: tuple[str, ...]) -> float:
 
 def _show(module: str, source: str, mutant: Mutant) -> None:
     text = source.splitlines()[mutant.line - 1].strip()
-    print(f"  survived {module}:{mutant.line}: {mutant.change}    | {text}", flush=True)
+    say(f"  survived {module}:{mutant.line}: {mutant.change}    | {text}")
 
 
 def _killed(verdicts: Counter[Verdict]) -> float:

@@ -69,12 +69,17 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _changes(node: ast.AST) -> Iterator[Change]:
+    yield from _in_expressions(node)
+    yield from _in_statements(node)
+
+
+def _in_expressions(node: ast.AST) -> Iterator[Change]:
     match node:
         case ast.Compare():
             yield from _compared(node)
         case ast.BoolOp(op=ast.And()):
             yield "and → or", _with(op=ast.Or())
-        case ast.BoolOp(op=ast.Or()):
+        case ast.BoolOp():
             yield "or → and", _with(op=ast.And())
         case ast.UnaryOp(op=ast.Not()):
             yield "not dropped", lambda it: it.operand  # type: ignore[attr-defined]  # a UnaryOp
@@ -83,6 +88,12 @@ def _changes(node: ast.AST) -> Iterator[Change]:
             yield f"{type(op).__name__} → {other.__name__}", _with(op=other())
         case ast.Constant():
             yield from _constants(node)
+        case _:
+            return
+
+
+def _in_statements(node: ast.AST) -> Iterator[Change]:
+    match node:
         case ast.If() | ast.IfExp() | ast.While():
             yield from _conditions(node)
         case ast.Return(value=value) if value is not None and not _is_none(value):
@@ -91,6 +102,8 @@ def _changes(node: ast.AST) -> Iterator[Change]:
             yield f"removed: {ast.unparse(node)[:60]}", lambda _: ast.Pass()
         case ast.comprehension(ifs=[_, *_]):
             yield "filter dropped", _with(ifs=[])
+        case _:
+            return
 
 
 def _compared(node: ast.Compare) -> Iterator[Change]:
@@ -144,19 +157,9 @@ def _quiet(tree: ast.Module) -> Iterator[int]:
 
 
 def _words_of(node: ast.AST) -> Iterator[ast.AST]:
+    yield from _types_of(node)
     match node:
-        case ast.Expr(value=ast.Constant()):
-            yield node
-        case ast.AnnAssign():
-            yield node.annotation
-        case ast.arg(annotation=ast.AST() as annotation):
-            yield annotation
-        case ast.FunctionDef():
-            yield from [node.returns] if node.returns else []
-            yield from node.decorator_list
-        case ast.ClassDef():
-            yield from node.decorator_list
-        case ast.Import() | ast.ImportFrom():
+        case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom():
             yield node
         case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             yield node
@@ -164,6 +167,21 @@ def _words_of(node: ast.AST) -> Iterator[ast.AST]:
             yield from node.args
         case ast.keyword(arg=name) if name in WORDY:
             yield node
+        case _:
+            return
+
+
+def _types_of(node: ast.AST) -> Iterator[ast.AST]:
+    """Annotations, and decorators such as `dataclass(slots=True)`."""
+    match node:
+        case ast.AnnAssign(annotation=annotation) | ast.arg(annotation=ast.AST() as annotation):
+            yield annotation
+        case ast.FunctionDef():
+            yield from [*([node.returns] if node.returns else []), *node.decorator_list]
+        case ast.ClassDef():
+            yield from node.decorator_list
+        case _:
+            return
 
 
 def _is_none(node: ast.AST) -> bool:

@@ -1,4 +1,4 @@
-"""Which tests speak of which module. Quick ones run for every mutant, slow ones for what is left."""
+"""Which tests speak of which module: quick ones for every mutant, slow ones for what is left."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ TARGETS: Final[dict[str, Tests]] = {
     "worker/approving.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
     "worker/vault.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
     "worker/applying.py": Tests(quick=_APPLYING, slow=_CLUSTER),
+    "worker/drift.py": Tests(quick=_APPLYING, slow=_CLUSTER),
+    "worker/receipts.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
     "worker/settling.py": Tests(quick=_APPLYING, slow=_CLUSTER),
     "worker/claims.py": Tests(quick=_APPLYING, slow=_CLUSTER),
     "worker/writes.py": Tests(quick=_APPLYING, slow=_CLUSTER),

@@ -19,7 +19,8 @@ def main() -> None:
     try:
         settings = read_gateway_settings()
         configure("gateway", settings.log_format)
-        for chatty in ("mcp", "uvicorn.error"):  # the SDK logs session ids, uvicorn its own life
+        # The SDK logs session ids, uvicorn its own life, httpx2 every request to the provider.
+        for chatty in ("mcp", "uvicorn.error", "httpx2"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         app = make_app(settings)
     except BadConfiguration as error:

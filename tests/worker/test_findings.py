@@ -384,3 +384,13 @@ def test_objects_of_any_shape_are_no_fault(a: Any, b: Any, c: Any, told: list[An
     ]
 
     assert all(each.evidence and len(each.message) <= MAX_MESSAGE for each in found)
+
+
+def test_what_is_wrong_with_a_pod_that_is_being_deleted_is_not_told_of_its_deployment() -> None:
+    leaving = pod("web-old", **CRASHING)
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    healthy = deployment(1, readyReplicas=1, availableReplicas=1, replicas=1)
+
+    assert of_deployment(healthy, [], [leaving], []) == ()
+    assert of_deployment(healthy, [], [pod("web-old", **CRASHING)], []) != ()

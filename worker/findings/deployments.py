@@ -28,18 +28,27 @@ def of_deployment(
     Args:
         deployment: the Deployment as the API returned it.
         replica_sets: those that it owns.
-        pods: those that its ReplicaSets own; what several have in common is told once.
+        pods: those that its ReplicaSets own; what several have in common is told once. Pods that
+            are being deleted are left out: what was wrong with them goes with them.
         events: of events.k8s.io/v1 or core/v1, about any of these objects.
     """
     deployment = {"kind": "Deployment", **deployment}
     told = events_of(events)
     found = [
-        *(each for pod in pods for each in in_pod({"kind": "Pod", **pod}, told)),
+        *(each for pod in pods if not _leaving(pod) for each in in_pod(_kinded(pod), told)),
         *_refusals(deployment, [{"kind": "ReplicaSet", **it} for it in replica_sets], told),
         *_rollout(deployment),
         *_replicas(deployment),
     ]
     return ordered(found)
+
+
+def _leaving(pod: Object) -> bool:
+    return bool(text(pod, "metadata", "deletionTimestamp"))
+
+
+def _kinded(pod: Object) -> Object:
+    return {"kind": "Pod", **pod}
 
 
 def _refusals(

@@ -95,13 +95,36 @@ class Codex(JsonLines):
 
 
 class TypeScript(JsonLines):
-    """The official TypeScript client, in a script that passes requests on."""
+    """An official TypeScript client, in a script that passes requests on."""
 
-    def __init__(self, laptop: Laptop, sdk: Path, url: str, token: str) -> None:
-        super().__init__(laptop, ["node", str(SCRIPT), str(sdk), url], INFRAGATE_TOKEN=token)
+    def __init__(self, laptop: Laptop, package: str, folder: Path, url: str, token: str) -> None:
+        command = ["node", str(SCRIPT), package, str(folder), url]
+        super().__init__(laptop, command, INFRAGATE_TOKEN=token)
 
     def tools(self) -> set[str]:
         return {tool["name"] for tool in self.ask("listTools")["tools"]}
 
     def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         return self.ask("callTool", name=tool, arguments=arguments)
+
+
+class Inspector:
+    """The inspector on the command line: a process for every call."""
+
+    def __init__(self, laptop: Laptop, inspector: str, url: str, token: str) -> None:
+        self._laptop = laptop
+        self._command = (inspector, "--cli", url, "--transport", "http")
+        self._header = ("--header", f"Authorization: Bearer {token}")
+
+    def tools(self) -> set[str]:
+        return {tool["name"] for tool in self._ask("tools/list")["tools"]}
+
+    def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+        given = (f"{name}={value}" for name, value in arguments.items())
+        named = [part for pair in given for part in ("--tool-arg", pair)]
+        return self._ask("tools/call", "--tool-name", tool, *named)
+
+    def _ask(self, method: str, *more: str) -> dict[str, Any]:
+        said = self._laptop.run(*self._command, *self._header, "--method", method, *more)
+        answer: dict[str, Any] = json.loads(said[said.index("{") :])
+        return answer

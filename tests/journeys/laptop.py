@@ -28,13 +28,18 @@ AUTHORIZE = re.compile(r"http://127\.0\.0\.1:\d+/authorize\?[^\s\x07\x1b]+")
 NOWHERE = "http://127.0.0.1:9"
 
 
-def program(name: str) -> str:
+def program(name: str, command: str = "") -> str:
     """The path of a client, from INFRAGATE_TEST_<NAME> or PATH; skips the test without one."""
     variable = f"INFRAGATE_TEST_{name.upper()}"
-    path = os.environ.get(variable) or shutil.which(name)
+    path = os.environ.get(variable) or shutil.which(command or name)
     if path is None:
         pytest.skip(f"{name} is not run: it is neither on PATH nor named by {variable}")
     return path
+
+
+def node() -> str | None:
+    """The path of Node.js, from INFRAGATE_TEST_NODE or PATH."""
+    return os.environ.get("INFRAGATE_TEST_NODE") or shutil.which("node")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Laptop:
             "NO_PROXY": "127.0.0.1,localhost",
             "HOME": str(self.home),
             "CODEX_HOME": str(self.home / ".codex"),
-            "PATH": f"{Path(shutil.which('node') or '/').parent}:{os.defpath}",
+            "PATH": f"{Path(node() or '/').parent}:{os.defpath}",
             "TERM": "dumb",
             "BROWSER": "true",
             "DISABLE_AUTOUPDATER": "1",

@@ -2,20 +2,21 @@
 
 Codex and Claude Code log in at the development issuer as a person would have them do it. Codex and
 the SDKs then play the whole story; Claude Code calls tools only for a model, so it connects. A
-client that is not on this machine is skipped by name: INFRAGATE_TEST_CODEX, INFRAGATE_TEST_CLAUDE
-and INFRAGATE_TEST_TYPESCRIPT (a folder with `node_modules/@modelcontextprotocol/sdk`) say where.
+client that is not on this machine is skipped by name. Where they are, if not on PATH:
+INFRAGATE_TEST_CODEX, INFRAGATE_TEST_CLAUDE and INFRAGATE_TEST_INSPECTOR name programs,
+INFRAGATE_TEST_NODE the Node.js to run them with (22.19 or newer for the inspector),
+INFRAGATE_TEST_TYPESCRIPT a folder whose `node_modules` has the TypeScript packages.
 """
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from api.catalog import TOOLS
-from tests.journeys.json_lines import Codex, TypeScript
-from tests.journeys.laptop import Laptop, program
+from tests.journeys.json_lines import Codex, Inspector, TypeScript
+from tests.journeys.laptop import Laptop, node, program
 from tests.journeys.live import Agent, Live
 from tests.journeys.person import Person
 
@@ -46,15 +47,19 @@ def claude() -> str:
     return program("claude")
 
 
+@pytest.fixture(scope="module", params=["sdk", "client"])
+def typescript(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The package of the handshake era or of the newest revision, and the folder that has it."""
+    package = f"@modelcontextprotocol/{request.param}"
+    folder = Path(os.environ.get("INFRAGATE_TEST_TYPESCRIPT", "/nowhere"))
+    if node() is None or not (folder / "node_modules" / package).is_dir():
+        pytest.skip(f"{package} is not run: no Node.js, or INFRAGATE_TEST_TYPESCRIPT has it not")
+    return package, folder
+
+
 @pytest.fixture(scope="module")
-def typescript() -> Path:
-    folder = os.environ.get("INFRAGATE_TEST_TYPESCRIPT")
-    if folder is None or shutil.which("node") is None:
-        pytest.skip(
-            "the TypeScript SDK is not run: there is no node on PATH, or no folder with its "
-            "node_modules is named by INFRAGATE_TEST_TYPESCRIPT"
-        )
-    return Path(folder)
+def inspector() -> str:
+    return program("inspector", "mcp-inspector")
 
 
 def test_codex_logs_in_lists_its_tools_and_changes_the_cluster(
@@ -88,11 +93,15 @@ def test_claude_code_logs_in_and_connects(claude: str, live: Live, laptop: Lapto
     assert "Connected" in laptop.run(claude, "mcp", "list")
 
 
-def test_the_typescript_sdk_changes_the_cluster(
-    typescript: Path, live: Live, laptop: Laptop
+def test_the_typescript_clients_change_the_cluster(
+    typescript: tuple[str, Path], live: Live, laptop: Laptop
 ) -> None:
-    with TypeScript(laptop, typescript, live.mcp, live.token()) as client:
+    with TypeScript(laptop, *typescript, live.mcp, live.token()) as client:
         _plays_the_story(client, live)
+
+
+def test_the_inspector_changes_the_cluster(inspector: str, live: Live, laptop: Laptop) -> None:
+    _plays_the_story(Inspector(laptop, inspector, live.mcp, live.token()), live)
 
 
 @pytest.mark.parametrize(

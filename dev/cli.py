@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Final
 
 COMMANDS: Final = {
+    "audit": ("dev.stack.audit", "check the audit log; show or export the story of one plan"),
+    "keys": ("dev.stack.keys", "show, make, rotate and retire the workers' keys"),
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
     "demo": ("dev.demo.command", "play the whole story, step by step"),
     "doctor": ("dev.stack.checkup", "check what the workers depend on, and say how to mend it"),

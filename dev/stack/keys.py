@@ -1,0 +1,32 @@
+"""`infragate keys`: the operator's `keys` in the folders of the stack's workers."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from dev.stack.trail import distinct, trails
+from shared.errors import Fault
+from worker.ops import keys
+from worker.ops.telling import CANNOT
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the options of `keys`."""
+    parser.add_argument("--state", type=Path, help="folder of the stack; default .infragate")
+    keys.add_arguments(parser)
+
+
+def run(options: Namespace) -> int:
+    """Runs the command where the stack's keys are, unless options say where; returns its code."""
+    try:
+        if options.action == "make" or options.keys is not None:
+            return keys.run(options)
+        folders = distinct([trail.keys_root for trail in trails(options.state)])
+        if options.action in ("rotate", "retire"):
+            name = keys.FILES[options.key]
+            folders = [folder for folder in folders if (folder / name).exists()][:1]
+        codes = [keys.run(Namespace(**{**vars(options), "keys": one})) for one in folders]
+        return max(codes) if codes else keys.run(options)
+    except Fault as fault:
+        print(fault, file=sys.stderr)
+        return CANNOT

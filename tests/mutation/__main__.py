@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="such as shared/approvals.py", metavar="MODULE")
     parser.add_argument("--line", type=int, help="only the mutants of this line")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
     parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
     options = parser.parse_args(argv)
     modules: list[str] = options.modules or list(TARGETS)
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     with private_copy() as root:
         running.preload(root, [name for module in modules for name in _all(TARGETS[module])])
         for module in modules:
-            total += _mutated(root, module, line=options.line, quick=options.quick)
+            total += _mutated(root, module, options)
     say(f"all: {_rate(total)}")
     return 0 if _killed(total) >= WANTED else 1
 
@@ -69,14 +70,14 @@ def private_copy() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mutated(root: Path, module: str, *, line: int | None, quick: bool) -> Counter[Verdict]:
+def _mutated(root: Path, module: str, options: argparse.Namespace) -> Counter[Verdict]:
     tests = TARGETS[module]
-    rounds = [names for names in (tests.quick, () if quick else tests.slow) if names]
+    rounds = [names for names in (tests.quick, () if options.quick else tests.slow) if names]
     limits = [_baseline(root, module, names) for names in rounds]
     verdicts: Counter[Verdict] = Counter()
     source = (root / module).read_text("utf-8")
-    for mutant in mutants(source):
-        if line is not None and mutant.line != line:
+    for mutant in list(mutants(source))[:: options.every]:
+        if options.line is not None and mutant.line != options.line:
             continue
         verdict = Verdict.SURVIVED
         for names, limit in zip(rounds, limits, strict=True):

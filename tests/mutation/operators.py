@@ -54,7 +54,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     quiet = set(_quiet(tree))
     nodes = list(ast.walk(tree))
     sites = [
-        (getattr(node, "lineno", 0), index, change)
+        (_line_of(node), index, change)
         for index, node in enumerate(nodes)
         if id(node) not in quiet
         for change in _changes(node)
@@ -66,6 +66,11 @@ def mutants(source: str) -> Iterator[Mutant]:
         if new is not old:
             _put(changed, old, new)
         yield Mutant(line=line, change=text, tree=ast.fix_missing_locations(changed))
+
+
+def _line_of(node: ast.AST) -> int:
+    where = node.target if isinstance(node, ast.comprehension) else node
+    return getattr(where, "lineno", 0)
 
 
 def _changes(node: ast.AST) -> Iterator[Change]:

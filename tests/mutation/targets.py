@@ -7,7 +7,12 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 _APPROVING: Final = ("tests/shared/test_approvals.py", "tests/worker/test_approving.py")
-_APPLYING: Final = ("tests/worker/test_plan_life.py",)
+_APPLYING: Final = (
+    "tests/worker/test_applying.py",
+    "tests/worker/test_applying_others.py",
+    "tests/worker/test_applying_ends.py",
+)
+_LIFE: Final = ("tests/worker/test_plan_life.py",)
 _CLUSTER: Final = ("tests/cluster/test_exactly_once.py", "tests/cluster/test_changes.py")
 _RULES: Final = ("tests/shared/guardrails",)
 
@@ -32,13 +37,13 @@ TARGETS: Final[dict[str, Tests]] = {
         slow=_APPROVING,
     ),
     "worker/approving.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
-    "worker/vault.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
-    "worker/applying.py": Tests(quick=_APPLYING, slow=_CLUSTER),
-    "worker/drift.py": Tests(quick=_APPLYING, slow=_CLUSTER),
     "worker/receipts.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
-    "worker/settling.py": Tests(quick=_APPLYING, slow=_CLUSTER),
-    "worker/claims.py": Tests(quick=_APPLYING, slow=_CLUSTER),
-    "worker/writes.py": Tests(quick=_APPLYING, slow=_CLUSTER),
+    "worker/vault.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
+    "worker/applying.py": Tests(quick=_APPLYING, slow=(*_LIFE, *_CLUSTER)),
+    "worker/drift.py": Tests(quick=_APPLYING[1:], slow=_CLUSTER),
+    "worker/settling.py": Tests(quick=_APPLYING[::-1], slow=(*_LIFE, *_CLUSTER)),
+    "worker/claims.py": Tests(quick=("tests/worker/test_claims.py",), slow=_APPLYING),
+    "worker/writes.py": Tests(quick=("tests/worker/test_writes.py",), slow=_APPLYING),
     **{
         str(path.relative_to(ROOT)): Tests(quick=_RULES)
         for path in sorted((ROOT / "shared" / "guardrails").glob("*.py"))

@@ -6,10 +6,12 @@ so that it can sign nothing more; of a decryption key the private one. `retired/
 halves that count no longer, for checking old records.
 """
 
+import fcntl
 import os
 import re
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final, TypeAlias
@@ -126,18 +128,17 @@ def rotate(path: Path, fresh: Private) -> Path:
     Returns the file of the old one. Raises:
         BadConfiguration: there is no usable current key, or the folder cannot be written.
     """
-    current = _read(path)
-    if type(current) is not type(fresh):
-        raise BadConfiguration(f"{path} holds another kind of key.")
-    signs = isinstance(current, Ed25519PrivateKey)
-    pem = public_pem(current.public_key()) if signs else private_pem(current)
-    latest = older(path)
-    number = int(latest[0].suffix[1:]) + 1 if latest else 1
-    kept = path.with_name(f"{path.name}.{number}")
-    if not _link(kept, pem):
-        raise BadConfiguration(f"{kept} is there already; somebody else rotates.")
-    _replace(path, private_pem(fresh))
-    return kept
+    with _alone(path.parent):
+        current = _read(path)
+        if not isinstance(current, Private) or type(current) is not type(fresh):
+            raise BadConfiguration(f"{path} holds another kind of key.")
+        signs = isinstance(current, Ed25519PrivateKey)
+        latest = older(path)
+        number = int(latest[0].suffix[1:]) + 1 if latest else 1
+        kept = path.with_name(f"{path.name}.{number}")
+        _link(kept, public_pem(current.public_key()) if signs else private_pem(current))
+        _replace(path, private_pem(fresh))
+        return kept
 
 
 def retire(path: Path) -> Path:
@@ -202,6 +203,20 @@ def _permission_problem(status: os.stat_result) -> str:
     if others & ~(stat.S_IRGRP if roots else 0):
         return "can be read or written by others; make it mode 0600."
     return ""
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps others who rotate in this folder waiting, so that none takes the other's fresh key."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadConfiguration(f"{folder} cannot be opened ({error.strerror}).") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _link(path: Path, content: bytes) -> bool:

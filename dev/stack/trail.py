@@ -12,7 +12,7 @@ def trails(state: Path | None) -> tuple[TrailSettings, ...]:
     """Returns one for each kind of worker; empty when no stack was ever started there."""
     places = Places(state=(state or default_state()).resolve())
     record = read_record(places)
-    if record is None:
+    if record is None or not places.redis_users.exists():
         return ()
     names = [str(field.validation_alias) for field in TrailSettings.model_fields.values()]
     return tuple(

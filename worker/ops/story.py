@@ -19,7 +19,7 @@ _EVENTS: Final = {
     "plan.revoked": "took the approval back",
     "plan.cancelled": "took the request back",
     "apply.started": "approved what is written now",
-    "apply.object": "an object",
+    "apply.object": "one object",
     "apply.succeeded": "everything is written",
     "apply.failed": "it was not, or not wholly, written",
     "apply.stale": "the cluster had changed; nothing was written",

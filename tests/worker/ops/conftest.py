@@ -147,7 +147,7 @@ def told_once(
     applied = here.plan(Operation.APPLY, manifest=CONFIG, reason="count \u202eevil")
     here.approve(applied)
     assert here.apply(applied)["state"] == "applied"
-    denied = here.plan(Operation.DELETE, kind="ConfigMap", name="ig-told")
+    denied = here.plan(Operation.DELETE, manifest=CONFIG)
     answer = approving.deny(
         DenyCall(plan_id=denied.id, approver=ADA, reason="no"), here.world.context
     )

@@ -101,7 +101,7 @@ def _in_statements(node: ast.AST) -> Iterator[Change]:
     match node:
         case ast.If() | ast.IfExp() | ast.While():
             yield from _conditions(node)
-        case ast.Return(value=value) if value is not None and not _is_none(value):
+        case ast.Return(value=value) if value is not None and not _is_nothing(value):
             yield "return None", _with(value=ast.Constant(None))
         case ast.Expr(value=ast.Call()) | ast.Raise():
             yield f"removed: {ast.unparse(node)[:60]}", lambda _: ast.Pass()
@@ -189,8 +189,9 @@ def _types_of(node: ast.AST) -> Iterator[ast.AST]:
             return
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.AST) -> bool:
+    """None itself, or what callers cannot tell from it."""
+    return isinstance(node, ast.Constant) and node.value in (None, False)
 
 
 def _is_sentence(value: str | bytes) -> bool:

@@ -165,7 +165,7 @@ class Live:
 
     def audit(self) -> list[dict[str, Any]]:
         """The audit records of the worker, oldest first."""
-        files = sorted((self.places.state / "guardrails").rglob("*.jsonl"))
+        files = sorted((self.places.state / "guardrails").rglob("audit.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 

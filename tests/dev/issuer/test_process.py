@@ -112,14 +112,11 @@ def test_a_taken_port_is_named(state: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_what_it_is_and_stops_when_told(state: Path, stop: signal.Signals) -> None:
     with running(state, free_port()) as process:
-        began = time.monotonic()
         process.send_signal(stop)
         output, _ = process.communicate(timeout=PATIENCE)
-        took = time.monotonic() - began
 
     assert "DEVELOPMENT   ONLY" in output
     assert process.returncode == 0
-    assert took < 1
 
 
 def test_a_restart_keeps_clients_logins_and_keys(state: Path) -> None:

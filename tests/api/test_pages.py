@@ -344,7 +344,7 @@ def test_after_the_approval_the_page_says_who_and_until_when(stage: Stage, plan:
     assert "Approved, not applied yet" in page
     assert "Approved by <strong>dev-approver</strong>" in page
     assert "in 15 minutes" in page
-    assert "Revoke<span class=\"wide\"> the approval</span>" in page
+    assert 'Revoke<span class="wide"> the approval</span>' in page
 
 
 @pytest.mark.promise("no-tokens-anywhere")

@@ -14,8 +14,8 @@ from worker.ops.telling import CANNOT
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options of `audit`."""
-    parser.add_argument("--state", type=Path, help="folder of the stack; default .infragate")
-    audit.add_arguments(parser)
+    for action in audit.add_arguments(parser):
+        action.add_argument("--state", type=Path, help="folder of the stack; default .infragate")
 
 
 def run(options: Namespace) -> int:

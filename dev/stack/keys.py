@@ -12,8 +12,8 @@ from worker.ops.telling import CANNOT
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options of `keys`."""
-    parser.add_argument("--state", type=Path, help="folder of the stack; default .infragate")
-    keys.add_arguments(parser)
+    for action in keys.add_arguments(parser):
+        action.add_argument("--state", type=Path, help="folder of the stack; default .infragate")
 
 
 def run(options: Namespace) -> int:

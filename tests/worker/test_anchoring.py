@@ -1,10 +1,13 @@
 """The log is anchored in time, and work stops when it has gone without an anchor for too long."""
 
+import json
 import logging
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.audit import AuditLog
 from shared.audit_anchors import FILE_NAME, MAX_UNANCHORED, Anchor, read_anchors
 from shared.errors import AuditUnavailable
-from worker import anchoring
+from worker import anchoring, serving
 from worker.anchoring import EVERY_RECORDS, MAX_UNANCHORED_S, Anchoring
+from worker.context import Context
+from worker.keys import Keys
 
 KEY = Ed25519PrivateKey.generate()
 BELIEVED = (KEY.public_key(),)
@@ -221,3 +226,20 @@ def test_a_worker_that_starts_finds_out_that_the_end_was_cut_off(desk: Desk) -> 
     lost = desk.started().lost(BELIEVED)
     assert lost is not None
     assert lost.seq == 3
+
+
+def test_what_was_cut_is_logged_and_put_on_record(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.record(3)
+    desk.anchoring.anchor()
+    hashes = [json.loads(line)["hash"] for line in desk.log.path.read_bytes().splitlines()]
+    desk.log.path.write_bytes(b"")
+    context = SimpleNamespace(
+        keys=Keys(receipt_public=BELIEVED), anchoring=desk.started(), audit=desk.log
+    )
+    serving._record_what_was_cut(cast("Context", context))
+
+    (record,) = [json.loads(line) for line in desk.log.path.read_bytes().splitlines()]
+    assert (record["event"], record["anchored"], record["was"]) == ("audit.cut", 3, hashes[2])
+    assert [line.msg for line in caplog.records] == ["audit.cut"]

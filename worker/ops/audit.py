@@ -29,8 +29,8 @@ TOKENS: Final = (
 _PLAN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declares the options of `audit`."""
+def add_arguments(parser: ArgumentParser) -> tuple[ArgumentParser, ...]:
+    """Declares the options of `audit`; returns the parsers of its actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = actions.add_parser("verify", help="check chain, anchors and evidence; exit 1 if not")
     verify.add_argument("--evidence-file", type=Path, help="check one exported file alone")
@@ -41,6 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action.add_argument("plan", help="the plan's id")
     for action in (verify, show, export):
         _add_places(action)
+    return verify, show, export
 
 
 def _add_places(parser: ArgumentParser) -> None:

@@ -67,8 +67,8 @@ NEXT: Final = {
 }
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declares the options of `keys`."""
+def add_arguments(parser: ArgumentParser) -> tuple[ArgumentParser, ...]:
+    """Declares the options of `keys`; returns the parsers of its actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("show", help="public halves, fingerprints, settings to paste")
     make = actions.add_parser("make", help="make the keys of a role; never overwrites")
@@ -81,6 +81,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action.add_argument("key", choices=FILES)
     for action in (show, turn, drop):
         action.add_argument("--keys", type=Path, help="the folder; default INFRA_GATE_KEYS_ROOT")
+    return show, make, turn, drop
 
 
 def run(

@@ -3,6 +3,7 @@
 What was read may have been written by an attacker, so every line passes `shared.display.visible`.
 """
 
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Final
@@ -16,8 +17,13 @@ CANNOT: Final = 2
 
 
 def tell(line: str = "") -> None:
-    """Prints one line."""
-    sys.stdout.write(one_line(line) + "\n")
+    """Prints one line; ends the command when nobody reads on, as with `| head`."""
+    try:
+        sys.stdout.write(one_line(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        raise SystemExit(CANNOT) from None
 
 
 def complain(text: str) -> None:

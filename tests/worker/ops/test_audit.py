@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from shared.approvals import Required
 from shared.audit import BEGINNING, Record, _hash, read_record, record_line
+from shared.plans import Identity, Operation
 from shared.seals import public_text
-from tests.worker.ops.conftest import Answer, Told
+from tests.cluster.conftest import Kube
+from tests.worker.ops.conftest import CONFIG, Answer, Told, make_cluster_world
+from tests.worker.worlds import ADA
 from worker.ops.believing import workers_keys
 
 pytestmark = pytest.mark.cluster
@@ -190,6 +194,11 @@ def _set(*path: str | int, to: object) -> Callable[[dict[str, Any]], None]:
         ),
         pytest.param(_set("receipt", "signature", to="AAAA"), "receipt_forged", id="signature"),
         pytest.param(_set("co_receipts", to=[1]), "receipt_forged", id="earlier receipts"),
+        pytest.param(
+            lambda document: document.update(co_receipts=[document["receipt"]]),
+            "receipt_twice",
+            id="receipt twice",
+        ),
         pytest.param(_set("state", to="failed"), "outcome_contradicts", id="state"),
         pytest.param(_set("state", to="denied"), "outcome_contradicts", id="denied"),
         pytest.param(_set("state", to="gone"), "evidence_unreadable", id="no state"),
@@ -218,6 +227,34 @@ def test_evidence_that_was_changed_anywhere_is_found_out(
     answer = ops("audit", "verify")
     assert answer.code == 1
     assert code in answer.codes, answer.out
+
+
+def test_evidence_of_a_plan_that_two_people_approved_is_whole(
+    kube: Kube, redis_url: str, tmp_path: Path, ops: Ops
+) -> None:
+    here = make_cluster_world(kube, redis_url, tmp_path / "two")
+    ben = Identity(iss=ADA.iss, sub="ben")
+    rule = here.world.context.policy.approvers[0].model_copy(
+        update={"subjects": (ADA, ben), "required": Required(low=2, medium=2, high=2)}
+    )
+    here.world.with_rules(rule)
+    plan = here.plan(Operation.APPLY, manifest=CONFIG)
+    for person in (ADA, ben):
+        here.world.prove(here.world.challenge(person, plan.id), plan_id=plan.id)
+    assert here.apply(plan)["state"] == "applied"
+    here.remove("ConfigMap", "ig-told")
+    here.world.redis.close()
+
+    settings = here.world.context.settings
+    keys = workers_keys(settings)
+    files = ("--root", settings.audit_root, "--evidence", settings.evidence_root)
+    named = [f"--seal-key={public_text(key)}" for key in keys.seal]
+    named += [f"--receipt-key={public_text(key)}" for key in keys.receipt]
+    answer = ops("audit", "verify", *files, "--without-anchors", *named)
+    assert answer.code == 0, answer.out
+    told = ops("audit", "show", plan.id, *files, "--without-anchors", *named).out
+    assert "receipt: ada" in told
+    assert "receipt: ben" in told
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[" * 100_000, b"\xff\xfe"])

@@ -207,9 +207,10 @@ def _write_one(
 ) -> ObjectOutcome:
     if planned.action is Action.NO_OP:
         return _outcome_of(planned, Written.UNCHANGED)
-    ref = (planned.kind, plan.namespace, planned.name)
     try:
-        writes.send(context.cluster, ref, planned.intent, live=live, digest=digest, dry_run=False)
+        writes.send_planned(
+            context.cluster, plan.namespace, planned, live=live, digest=digest, dry_run=False
+        )
     except NotSent as fault:
         return _outcome_of(planned, Written.REFUSED, fault.message)
     except ClusterUnreachable as fault:

@@ -45,13 +45,8 @@ def previewed_otherwise(
             continue
         label = f"{planned.kind}/{planned.name}"
         try:
-            sent = writes.send(
-                cluster,
-                (planned.kind, plan.namespace, planned.name),
-                planned.intent,
-                live=current,
-                digest=None,
-                dry_run=True,
+            sent = writes.send_planned(
+                cluster, plan.namespace, planned, live=current, digest=None, dry_run=True
             )
         except ApplyConflict as conflict:
             found.append(f"{label}: {conflict.message}")

@@ -132,8 +132,9 @@ def _revoked(stored: StoredPlan, context: Context) -> StoredPlan:
 
 
 def _patience(plan: Plan, context: Context) -> float:
-    """Seconds after a claim in which its write may still land."""
-    return write_window(plan, context) + IN_FLIGHT_S
+    """Seconds after a claim in which its write may still land: the last one may be a retry."""
+    retried = 2 * writes.RETRIES * context.settings.kubernetes_timeout_s
+    return write_window(plan, context) + retried + IN_FLIGHT_S
 
 
 def _reconstructed(plan: Plan, found: list[bool], context: Context) -> Outcome:

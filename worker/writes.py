@@ -15,9 +15,10 @@ leaving a field out of a later manifest removes it, as with kubectl.
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from shared.digests import object_digest
-from shared.errors import ClusterFault
+from shared.errors import ClusterFault, Conflict
 from shared.manifests import Kind, Object, mapping_at, mappings_at, normalized, text_at
 from shared.plans import DIGEST_ANNOTATION, Intent, PlannedObject
 from worker.cluster import FIELD_MANAGER, ApplyConflict, Cluster, Written
@@ -25,6 +26,10 @@ from worker.cluster import FIELD_MANAGER, ApplyConflict, Cluster, Written
 _ANNOTATION_POINTER = "/metadata/annotations/" + DIGEST_ANNOTATION.replace("/", "~1")
 _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 """What the server picks when a Service is created; a dry-run picks other values each time."""
+
+
+RETRIES: Final = 2
+"""Of a write that found a newer version without a change; enough for a busy status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,36 @@ def send(
     return Sent(result=written.object, warnings=written.warnings)
 
 
+def send_planned(
+    cluster: Cluster,
+    namespace: str,
+    planned: PlannedObject,
+    *,
+    live: Object | None,
+    digest: str | None,
+    dry_run: bool,
+) -> Sent:
+    """Sends a planned object's intent; again, with the fresh version, if only that has moved on.
+
+    Status writes move it all the time, most of all on workloads that are in trouble. A conflict is
+    the server's word that nothing was written, so this repeats no write.
+
+    Raises:
+        ClusterFault: as `send`.
+    """
+    ref = (planned.kind, namespace, planned.name)
+    for _ in range(RETRIES):
+        try:
+            return send(cluster, ref, planned.intent, live=live, digest=digest, dry_run=dry_run)
+        except ApplyConflict:
+            raise
+        except Conflict:
+            live = _only_moved_on(cluster, namespace, planned)
+            if live is None:
+                raise
+    return send(cluster, ref, planned.intent, live=live, digest=digest, dry_run=dry_run)
+
+
 def predicted(intent: Intent, result: Object) -> Object:
     """Returns the normal form of a dry-run's result, without what the server allocates anew."""
     quiet = normalized(result)
@@ -104,6 +139,16 @@ def read(cluster: Cluster, namespace: str, planned: PlannedObject) -> Object | N
         ClusterFault: the API server did not answer or refused.
     """
     return cluster.get(planned.kind, namespace, planned.name)
+
+
+def _only_moved_on(cluster: Cluster, namespace: str, planned: PlannedObject) -> Object | None:
+    """Returns the live object if it is still the one that was planned on."""
+    try:
+        live = read(cluster, namespace, planned)
+    except ClusterFault:
+        return None
+    same = uid_of(live) == planned.uid and base_digest(live) == planned.base_digest
+    return live if same else None
 
 
 def _apply(cluster: Cluster, ref: tuple[str, str, str], body: Object, *, dry_run: bool) -> Written:

@@ -11,7 +11,7 @@ from shared.errors import ClusterFault, ClusterTimeout, Invalid
 from shared.outcomes import Outcome
 from shared.plans import DIGEST_ANNOTATION, Operation, Plan, State
 from tests.worker.applying_stage import Stage, make_stage, results
-from worker.cluster import NotSent
+from worker.cluster import ApplyConflict, FieldConflict, NotSent
 
 
 @pytest.fixture
@@ -75,6 +75,81 @@ def test_a_lost_answer_to_a_write_that_shows_is_no_failure(stage: Stage) -> None
     assert (state, results(outcome)) == ("applied", ["written"])
 
 
+def test_a_version_that_moves_right_before_the_write_does_not_fail_it(stage: Stage) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "old"})
+    plan = stage.approve(stage.plan("one"))
+
+    def twice() -> None:
+        stage.cluster.touch("ConfigMap", "one")
+        stage.seen["apply ConfigMap/one"] = lambda: stage.cluster.touch("ConfigMap", "one")
+
+    stage.seen["apply ConfigMap/one"] = twice
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, results(outcome)) == ("applied", ["written"])
+    assert stage.written() == [("apply", "one")]
+
+
+def test_a_version_that_keeps_moving_is_a_refused_write(stage: Stage) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "old"})
+    plan = stage.approve(stage.plan("one"))
+
+    def always() -> None:
+        stage.cluster.touch("ConfigMap", "one")
+        stage.seen["apply ConfigMap/one"] = always
+
+    stage.seen["apply ConfigMap/one"] = always
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, results(outcome)) == ("failed", ["refused"])
+    assert stage.written() == []
+
+
+@pytest.mark.parametrize("change", ["changed", "replaced", "unreadable"])
+def test_an_object_that_changes_right_before_the_write_is_not_written(
+    stage: Stage, change: str
+) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "old"})
+    plan = stage.approve(stage.plan("one"))
+
+    def changed() -> None:
+        if change == "replaced":
+            stage.cluster.remove("ConfigMap", "one")
+        stage.cluster.put(
+            "ConfigMap",
+            "one",
+            apiVersion="v1",
+            data={"key": "theirs" if change == "changed" else "old"},
+        )
+        if change == "unreadable":
+            stage.seen["get ConfigMap/one"] = ClusterTimeout("slow")
+
+    stage.seen["apply ConfigMap/one"] = changed
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, results(outcome)) == ("failed", ["refused"])
+    assert stage.written() == []
+
+
+def test_fields_that_others_took_right_before_the_write_are_not_fought_for(stage: Stage) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "old"})
+    plan = stage.approve(stage.plan("one"))
+    cause = FieldConflict(manager="helm", field=".data.key")
+
+    def taken() -> None:
+        stage.cluster.conflicts.append(ApplyConflict("helm owns it", causes=(cause,)))
+
+    stage.seen["apply ConfigMap/one"] = taken
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, outcome.objects[0].message) == ("failed", "helm owns it")
+    assert stage.written() == []
+
+
 def test_a_change_right_after_the_write_is_told(stage: Stage) -> None:
     plan = stage.approve(stage.plan("one"))
 
@@ -134,7 +209,8 @@ def mark(stage: Stage, plan: Plan, name: str) -> None:
     made["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
 
 
-PATIENCE = 60 + 3 * 10
+PATIENCE = 60 + 3 * 10 + 4 * 10
+"""One object: in flight, its write window, and the retries of a write that met a newer version."""
 
 
 @pytest.mark.parametrize("before", ["applying", "approved"])

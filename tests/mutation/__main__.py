@@ -33,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no target: {', '.join(sorted(unknown))}")
     total: Counter[Verdict] = Counter()
     with private_copy() as root:
-        running.preload(root, [name for module in modules for name in _all(TARGETS[module])])
+        running.preload(
+            root, sorted({name for module in modules for name in _all(TARGETS[module])})
+        )
         for module in modules:
             total += _mutated(root, module, options)
     say(f"all: {_rate(total)}")

@@ -14,8 +14,9 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
@@ -48,11 +49,14 @@ class Verdict(StrEnum):
 
 
 def preload(root: Path, tests: Sequence[str]) -> None:
-    """Imports the tests, and so all that they need, once for all forks."""
-    for name in tests:
-        path = root / name
-        for file in sorted(path.glob("test_*.py")) if path.is_dir() else [path]:
-            importlib.import_module(_name_of(file.relative_to(root)))
+    """Has pytest import its plugins, the tests, and so all that they need, once for all forks."""
+    os.chdir(root)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        code = pytest.main([*OPTIONS, "--collect-only", *tests])
+    if code != pytest.ExitCode.OK:
+        raise SystemExit(f"the tests cannot be collected: {code!r}")
+    for name in _ours():
+        _imports(name)  # remembered, for the forks
 
 
 def judged(
@@ -100,14 +104,17 @@ def _name_of(module: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def _ours() -> set[str]:
+    return {name for name in sys.modules if name.split(".")[0] in OURS}
+
+
 def _forget(name: str) -> None:
     """Forgets a module and all that import it, directly or not, so that they are imported anew."""
-    ours = {each for each in sys.modules if each.split(".")[0] in OURS}
-    uses = {each: _imports(sys.modules[each], ours) for each in ours}
+    ours = _ours()
     lost, fresh = set[str](), {name}
     while fresh:
         lost |= fresh
-        fresh = {each for each in ours - lost if uses[each] & lost}
+        fresh = {each for each in ours - lost if _imports(each) & lost}
     for each in lost & ours:
         del sys.modules[each]
         parent, _, own = each.rpartition(".")
@@ -115,16 +122,16 @@ def _forget(name: str) -> None:
             vars(sys.modules[parent]).pop(own, None)
 
 
-def _imports(module: ModuleType, ours: set[str]) -> set[str]:
-    """Names what a module imports of ours; a package counts as importing through it, too."""
+@cache
+def _imports(name: str) -> frozenset[str]:
+    """Names what a module may import of ours, and the packages that this goes through."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text("utf-8"))):
+    for node in ast.walk(ast.parse(Path(str(sys.modules[name].__file__)).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    parents = {name.rpartition(".")[0] for name in found}
-    return (found | parents) & ours
+    return frozenset(found | {each.rpartition(".")[0] for each in found})
 
 
 def _silence(log: Path) -> None:

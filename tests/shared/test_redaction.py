@@ -51,7 +51,7 @@ WWW-Authenticate: Bearer realm="https://auth.example/token",service="registry"
 pod-template-hash=595c8d649f resource=requests.cpu message=MinimumReplicasUnavailable
 type=ProgressDeadlineExceeded continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTIzfQ
 cookie: disabled
-resolved: https://registry.npmjs.org/x/-/x-1.0.0.tgz integrity: sha512-Ab1dE2gH3jK4mN5pQ6sT7v
+resolved: https://packages.example.org/x/-/x-1.0.0.tgz integrity: sha512-Ab1dE2gH3jK4mN5pQ6sT7v
 -----BEGIN CERTIFICATE-----
 MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJRTESMBAGA1UE
 -----BEGIN PUBLIC KEY-----

@@ -187,8 +187,7 @@ def approver_refusal(
             code="not_an_approver",
             message=f"You may not approve {plan.operation.value} in namespace '{plan.namespace}'.",
         )
-    is_requester = (plan.requester.iss, plan.requester.sub) == (approver.iss, approver.sub)
-    if is_requester and not any(rule.requester_may_approve for rule in rules):
+    if not any(_lets_requester(rule, plan, approver) for rule in rules):
         return Refusal(
             code="four_eyes",
             message="You asked for this plan; the policy wants somebody else to approve it.",
@@ -197,15 +196,26 @@ def approver_refusal(
 
 
 def acr_refusal(rules: Sequence[ApproverRule], plan: Plan, accepted: "Accepted") -> Refusal | None:
-    """Returns why a login was too weak for every rule that lets its person approve."""
+    """Returns why a login was too weak for every rule that lets its person approve.
+
+    A rule that names the requester but wants four eyes does not let them: it must not lend its
+    weaker login to the rule that does.
+    """
     named = [
         rule
         for rule in rules
-        if rule.covers(plan) and rule.names(accepted.approver, accepted.groups)
+        if rule.covers(plan)
+        and rule.names(accepted.approver, accepted.groups)
+        and _lets_requester(rule, plan, accepted.approver)
     ]
     if any(not rule.acr or accepted.acr in rule.acr for rule in named):
         return None
     return _refused("proof_acr", "The policy wants a stronger sign-in for this plan.")
+
+
+def _lets_requester(rule: ApproverRule, plan: Plan, approver: Identity) -> bool:
+    requested = (plan.requester.iss, plan.requester.sub) == (approver.iss, approver.sub)
+    return rule.requester_may_approve or not requested
 
 
 def approvals_needed(rules: Sequence[ApproverRule], plan: Plan) -> int:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.approvals import SignedReceipt, read_signed_receipt
+from shared.approvals import Required, SignedReceipt, read_signed_receipt
 from shared.errors import Refusal
 from shared.messages import ApplyCall, DenyCall
 from shared.outcomes import Outcome
 from shared.plans import DIGEST_ANNOTATION, Operation, State
 from shared.seals import RECEIPT_DOMAIN, sign
 from tests.worker.applying_stage import Stage, make_stage, results
-from tests.worker.worlds import ADA
+from tests.worker.worlds import ADA, RULE
 from worker import applying, approving, claims, settling
 
 
@@ -219,6 +219,23 @@ def test_a_policy_that_now_wants_somebody_else_is_obeyed(stage: Stage) -> None:
     stage.world.with_rules()
 
     assert stage.code(plan) == "not_an_approver"
+
+
+def test_a_policy_that_now_wants_two_people_is_obeyed(stage: Stage) -> None:
+    plan = stage.approve(stage.plan("one"))
+    stage.world.with_rules(RULE.model_copy(update={"required": Required(low=2, medium=2, high=2)}))
+
+    assert stage.code(plan) == "approvals_missing"
+    assert stage.cluster.leases == {}
+
+
+@pytest.mark.parametrize("garbled", ["{", "[1]", ""])
+def test_earlier_receipts_that_nobody_can_read_are_none(stage: Stage, garbled: str) -> None:
+    plan = stage.plan("one")
+    stage.forge(plan, co_receipts=garbled)
+    stage.approve(plan)
+
+    assert stage.apply(plan)[0] == "applied"
 
 
 def test_a_namespace_that_is_no_longer_served_is_refused(stage: Stage) -> None:

@@ -51,7 +51,11 @@ def test_of_two_processes_that_race_for_a_plan_one_writes(
     requests.close()
 
     assert answers.total() == RACES
-    assert {answer for pair in answers for answer in pair} <= {"applied", "applying", "already_decided"}
+    assert {answer for pair in answers for answer in pair} <= {
+        "applied",
+        "applying",
+        "already_decided",
+    }
 
 
 def discard(here: ClusterWorld, name: str) -> None:

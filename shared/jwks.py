@@ -20,6 +20,8 @@ from shared.errors import Refusal
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024
 MAX_KEYS: Final = 50
+MAX_NESTING: Final = 200
+"""No token, key set or call nests a tenth as deep; parsers give up somewhere beyond 900."""
 MAX_KID_LENGTH: Final = 256
 RSA_BITS: Final = range(2048, 8192 + 1)
 RSA_EXPONENTS: Final = range(65537, 2**32)
@@ -143,7 +145,22 @@ def strict_json(document: bytes) -> object | None:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         return None
-    return value
+    return value if _is_shallow(value) else None
+
+
+def _is_shallow(value: object) -> bool:
+    """Whether values nest at most `MAX_NESTING` deep; Pythons differ in what they refuse."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,21 @@ SIGNS: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
-WORDY: Final = frozenset({"message", "summary", "reason", "why", "way_out"})
-"""Keyword arguments that hold a sentence for a person."""
+WORDY: Final = frozenset({"message", "summary", "why", "way_out", "strict", "mode"})
+"""Keyword arguments that are sentences, or (`zip`, `model_dump`) change nothing for our values."""
 
-LOUD: Final = frozenset({"BadConfiguration", "TypeError"})
-"""Calls whose arguments are words only."""
+WORDS_FROM: Final = {
+    "BadConfiguration": 0,
+    "TypeError": 0,
+    "ValueError": 0,
+    "high": 1,
+    "medium": 1,
+    "low": 1,
+    "reason": 1,
+    "_wrong": 1,
+    "violation": 2,
+}
+"""Calls whose positional arguments from that place on are words for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +178,12 @@ def _words_of(node: ast.AST) -> Iterator[ast.AST]:
             yield node
         case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             yield node
-        case ast.Call(func=ast.Name(id=name)) if name in LOUD:
-            yield from node.args
+        case ast.Call(func=ast.Name(id=name), args=args) if name in WORDS_FROM:
+            yield from args[WORDS_FROM[name] :]
+        case ast.Assign(targets=[ast.Name(id="message" | "what" | "more" | "meant")], value=value):
+            yield value
+        case ast.Subscript(value=ast.Name(id="Literal")):
+            yield node
         case ast.keyword(arg=name) if name in WORDY:
             yield node
         case _:
@@ -195,4 +209,4 @@ def _is_nothing(node: ast.AST) -> bool:
 
 
 def _is_sentence(value: str | bytes) -> bool:
-    return isinstance(value, str) and " " in value.strip()
+    return isinstance(value, str) and " " in value

@@ -7,7 +7,12 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 _BYTES: Final = "tests/shared/test_protocol_bytes.py"
-_APPROVING: Final = ("tests/shared/test_approvals.py", "tests/worker/test_approving.py")
+_DECIDING: Final = ("tests/worker/test_approving.py", "tests/worker/test_deciding.py")
+_APPROVING: Final = (
+    "tests/shared/test_approver_rules.py",
+    "tests/shared/test_approvals.py",
+    *_DECIDING,
+)
 _APPLYING: Final = (
     "tests/worker/test_applying.py",
     "tests/worker/test_applying_others.py",
@@ -48,7 +53,7 @@ class Tests:
 
 
 TARGETS: Final[dict[str, Tests]] = {
-    "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING[::-1]), slow=_APPLYING),
+    "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING), slow=_APPLYING),
     "shared/seals.py": Tests(quick=("tests/shared/test_seals.py", _BYTES, *_APPROVING)),
     "shared/jose.py": Tests(
         quick=(
@@ -58,17 +63,21 @@ TARGETS: Final[dict[str, Tests]] = {
         ),
         slow=_APPROVING,
     ),
-    "worker/approving.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
-    "worker/receipts.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
-    "worker/vault.py": Tests(quick=_APPROVING[1:], slow=_APPLYING),
+    "worker/approving.py": Tests(quick=_DECIDING, slow=_APPLYING),
+    "worker/receipts.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
+    "worker/vault.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
     "worker/applying.py": Tests(quick=_APPLYING, slow=(*_LIFE, *_CLUSTER)),
     "worker/drift.py": Tests(quick=_APPLYING[1:], slow=_CLUSTER),
     "worker/settling.py": Tests(quick=_APPLYING[::-1], slow=(*_LIFE, *_CLUSTER)),
     "worker/claims.py": Tests(quick=("tests/worker/test_claims.py",), slow=_APPLYING),
-    "worker/writes.py": Tests(quick=("tests/worker/test_writes.py",), slow=_APPLYING),
+    "worker/writes.py": Tests(
+        quick=("tests/worker/test_writes.py", "tests/worker/test_applying_ends.py"), slow=_CLUSTER
+    ),
     **{
         f"shared/guardrails/{module}.py": Tests(
-            quick=tuple(f"tests/shared/guardrails/test_{name}.py" for name in names),
+            quick=tuple(
+                f"tests/shared/guardrails/test_{name}.py" for name in ("words_and_bounds", *names)
+            ),
             slow=("tests/shared/guardrails",),
         )
         for module, names in _RULES.items()

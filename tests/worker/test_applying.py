@@ -141,6 +141,17 @@ def test_a_plan_that_is_not_there_is_refused(stage: Stage) -> None:
     assert answer.code == "no_such_plan"
 
 
+@pytest.mark.promise("seal-checked")
+def test_a_sealed_plan_under_another_ones_name_is_none(stage: Stage) -> None:
+    first, second = stage.approve(stage.plan("one")), stage.plan("two")
+    key = f"wk:plan:{first.id}"
+    dump = stage.world.redis.dump(key)
+    assert isinstance(dump, bytes)
+    stage.world.redis.restore(f"wk:plan:{second.id}", 0, dump, replace=True)
+
+    assert stage.code(second) == "plan_seal_broken"
+
+
 @pytest.mark.parametrize(("after", "said"), [(0, "pending"), (3599, "pending"), (3600, "expired")])
 def test_a_plan_nobody_approved_is_only_reported(stage: Stage, after: int, said: str) -> None:
     plan = stage.plan("one")

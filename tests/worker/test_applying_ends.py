@@ -50,6 +50,16 @@ def test_the_first_refused_write_stops_the_rest(stage: Stage, fault: ClusterFaul
     assert stage.cluster.objects == {}
 
 
+def test_a_second_write_that_is_refused_is_told_with_its_reason(stage: Stage) -> None:
+    plan = stage.approve(stage.plan("one", "two"))
+    stage.seen["adopt ConfigMap/one"] = lambda: stage.cluster.put("ConfigMap", "two")
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, results(outcome)) == ("failed", ["written", "refused"])
+    assert outcome.message == "1 of 2 objects written, then the API server refused: two exists"
+
+
 @pytest.mark.promise("unknown-is-said")
 def test_a_write_that_may_have_happened_stops_the_rest_and_is_said_to_be_unknown(
     stage: Stage,
@@ -276,6 +286,17 @@ def test_what_was_no_change_does_not_count_as_a_trace(stage: Stage) -> None:
     state, outcome = stage.apply(plan)
 
     assert (state, results(outcome)) == ("failed", ["unchanged", "not_tried"])
+
+
+def test_what_was_no_change_needs_no_trace(stage: Stage) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "new"})
+    plan = crashed(stage, "one", "two")
+    mark(stage, plan, "two")
+    stage.world.clock.now += PATIENCE + 30
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, results(outcome)) == ("applied", ["unchanged", "written"])
 
 
 def test_a_mark_in_redis_without_a_claim_is_settled_at_once(stage: Stage) -> None:

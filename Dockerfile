@@ -14,7 +14,7 @@ WORKDIR /app
 
 FROM base AS api
 COPY requirements/api.lock requirements/
-RUN pip install --require-hashes -r requirements/api.lock
+RUN pip install --no-deps --require-hashes -r requirements/api.lock
 COPY shared/ shared/
 COPY api/ api/
 RUN python -m compileall -q api shared
@@ -27,7 +27,7 @@ CMD ["python", "-m", "api"]
 
 FROM base AS worker
 COPY requirements/worker.lock requirements/
-RUN pip install --require-hashes -r requirements/worker.lock
+RUN pip install --no-deps --require-hashes -r requirements/worker.lock
 COPY shared/ shared/
 COPY worker/ worker/
 RUN python -m compileall -q worker shared
@@ -43,8 +43,8 @@ CMD ["python", "-m", "worker"]
 # Not for production: the issuer signs in anybody as anybody, and the cluster is simulated.
 FROM base AS dev
 COPY requirements/api.lock requirements/worker.lock requirements/
-RUN pip install --require-hashes -r requirements/api.lock \
- && pip install --require-hashes -r requirements/worker.lock
+RUN pip install --no-deps --require-hashes -r requirements/api.lock \
+ && pip install --no-deps --require-hashes -r requirements/worker.lock
 COPY shared/ shared/
 COPY api/ api/
 COPY worker/ worker/

@@ -1,4 +1,5 @@
-# Every target sets up .venv by itself: uv when it is there, else python3 -m venv and pip.
+# Every target sets up .venv by itself: uv when it is there, else python3 -m venv and pip. The lock
+# files are complete, so nothing is resolved: older pips cannot match hashes with `name[extra]`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -19,7 +20,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock && \
+	  $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.lock && \
 	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@

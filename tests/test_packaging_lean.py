@@ -35,12 +35,20 @@ def lean(folder: Path, package: str) -> Path:
     steps = (
         [
             ["uv", "venv", "-q", "--python", sys.executable, str(folder / ".venv")],
-            ["uv", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+            ["uv", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", str(lock)],
         ]
         if shutil.which("uv")
         else [
             [sys.executable, "-m", "venv", str(folder / ".venv")],
-            [f"{folder}/.venv/bin/pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+            [
+                f"{folder}/.venv/bin/pip",
+                "install",
+                "-q",
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+                str(lock),
+            ],
         ]
     )
     for step in steps:

@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
     "demo": ("dev.demo.command", "play the whole story, step by step"),
     "doctor": ("dev.stack.checkup", "check what the workers depend on, and say how to mend it"),
+    "resolve": ("dev.stack.resolving", "end a plan whose outcome is not known, on your word"),
     "token": ("dev.stack.tokens", "print an access token of the running stack, for curl"),
 }
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from shared.errors import Refusal
 from shared.messages import ApplyCall, PlanCall
 from shared.outcomes import Outcome
-from shared.plans import Operation, Plan, State
+from shared.plans import DIGEST_ANNOTATION, Operation, Plan, State
 from tests.worker.model_cluster import ModelCluster
 from tests.worker.worlds import ROB, World, make_world
 from worker import applying, claims, planning
@@ -100,6 +100,13 @@ class Stage:
             purpose=purpose,
             expires_at=plan.expires_at,
         )
+
+
+def mark(stage: Stage, plan: Plan, name: str) -> None:
+    """An object shows that the plan's write happened."""
+    digest = stage.world.load(plan.id).sealed.digest
+    made = stage.cluster.put("ConfigMap", name, apiVersion="v1", data={"key": "new"})
+    made["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
 
 
 def config(name: str, data: str) -> str:

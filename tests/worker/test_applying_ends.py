@@ -9,8 +9,8 @@ import pytest
 
 from shared.errors import ClusterFault, ClusterTimeout, Invalid
 from shared.outcomes import Outcome
-from shared.plans import DIGEST_ANNOTATION, Operation, Plan, State
-from tests.worker.applying_stage import Stage, make_stage, results
+from shared.plans import Operation, Plan, State
+from tests.worker.applying_stage import Stage, make_stage, mark, results
 from worker.cluster import ApplyConflict, FieldConflict, NotSent
 
 
@@ -211,12 +211,6 @@ def crashed(stage: Stage, *names: str, state: str = "applying") -> Plan:
     stage.claim(plan)
     stage.forge(plan, state=state)
     return plan
-
-
-def mark(stage: Stage, plan: Plan, name: str) -> None:
-    digest = stage.world.load(plan.id).sealed.digest
-    made = stage.cluster.put("ConfigMap", name, apiVersion="v1", data={"key": "new"})
-    made["metadata"]["annotations"] = {DIGEST_ANNOTATION: digest}
 
 
 PATIENCE = 60 + 3 * 10 + 4 * 10

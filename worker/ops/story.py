@@ -24,6 +24,7 @@ _EVENTS: Final = {
     "apply.failed": "it was not, or not wholly, written",
     "apply.stale": "the cluster had changed; nothing was written",
     "apply.unknown": "whether everything was written is not known",
+    "apply.resolved": "a person looked, and said what became of it",
 }
 _SAID: Final = frozenset({"seq", "time", "event", "prev", "hash", "plan", "digest", "iss", "sub"})
 _HASHES: Final = frozenset({"proof", "policy", "key"})

@@ -224,6 +224,12 @@ def approvals_needed(rules: Sequence[ApproverRule], plan: Plan) -> int:
     return max(asked, default=1)
 
 
+def addressed(claims: Mapping[str, object], client_ids: Sequence[str]) -> str:
+    """Returns which of our clients a token is for, and for it alone; else the first of them."""
+    audience = claims.get("aud")
+    return next((one for one in client_ids if _sole_audience(audience, one)), client_ids[0])
+
+
 def check_id_token_claims(
     claims: Mapping[str, object], *, issuer: str, client_id: str, now: int
 ) -> Refusal | None:

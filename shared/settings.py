@@ -25,6 +25,7 @@ DEFAULT_NAMESPACES = ("mcp-nginx-demo",)
 DEFAULT_AUDIT_ROOT = Path(".mcp-guardrails")
 DEFAULT_EVIDENCE_ROOT = Path(".mcp-approvals")
 DEFAULT_KEYS_ROOT = Path(".infragate/keys")
+TERMINAL_CLIENT = "infra-gate-approval-cli"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104 - refused
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -82,7 +83,12 @@ class Common(BaseSettings):
     approval_client_id: str = Field(
         default="infra-gate-approval-ui", validation_alias="INFRA_GATE_APPROVAL_OAUTH_CLIENT_ID"
     )
-    """The approval pages' client at the provider: the only audience that a proof may have."""
+    """The approval pages' client at the provider: the audience that a proof may have."""
+
+    approval_cli_client_id: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_APPROVAL_CLI_CLIENT_ID"
+    )
+    """The public client of approvers' terminals; unset: none in Production, else the usual one."""
 
     log_format: Literal["text", "json"] = Field(
         default="text", validation_alias="INFRA_GATE_LOG_FORMAT"
@@ -93,6 +99,19 @@ class Common(BaseSettings):
     def production(self) -> bool:
         """Says whether the process runs for real."""
         return self.environment == "Production"
+
+    @property
+    def terminal_client_id(self) -> str | None:
+        """Returns the client by which approvers sign in from a terminal; None: nobody does."""
+        if self.approval_cli_client_id is None and not self.production:
+            return TERMINAL_CLIENT
+        return self.approval_cli_client_id
+
+    @property
+    def proof_audiences(self) -> tuple[str, ...]:
+        """Returns the clients by whose logins a plan may be approved: pages, then terminals."""
+        terminal = self.terminal_client_id
+        return (self.approval_client_id, *(() if terminal is None else (terminal,)))
 
     def _common_refusals(self) -> list[str]:
         redis = urlsplit(self.redis_url.get_secret_value())
@@ -106,6 +125,10 @@ class Common(BaseSettings):
             *_when(
                 redis.scheme != "rediss" or not redis.username,
                 "INFRA_GATE_REDIS_URL needs rediss:// and a user of its own",
+            ),
+            *_when(
+                self.approval_cli_client_id == self.approval_client_id,
+                "INFRA_GATE_APPROVAL_CLI_CLIENT_ID must name another client than the pages' one",
             ),
         ]
 

@@ -189,11 +189,12 @@ def _opened_token(
     if isinstance(verified, Refusal):
         return verified
 
-    # (3) Issuer, sole audience, authorized party, an ID token, times in their windows.
+    # (3) Issuer, sole audience, authorized party, an ID token, times in their windows. Pages and
+    # terminals are clients of their own; a token is for exactly one of them.
     refusal = approvals.check_id_token_claims(
         verified.claims,
         issuer=context.settings.oauth_authority,
-        client_id=context.settings.approval_client_id,
+        client_id=approvals.addressed(verified.claims, context.settings.proof_audiences),
         now=now,
     )
     return refusal or (token, verified)

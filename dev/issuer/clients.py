@@ -1,4 +1,4 @@
-"""The clients this issuer knows: two from the start, the rest registered by themselves."""
+"""The clients this issuer knows: three from the start, the rest registered by themselves."""
 
 import secrets
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +12,7 @@ from shared.errors import BadConfiguration, Refusal
 
 APPROVAL_CLIENT = "infra-gate-approval-ui"
 CLI_CLIENT = "infragate-cli"
+TERMINAL_CLIENT = "infra-gate-approval-cli"
 MAX_REGISTERED = 1000
 
 
@@ -72,9 +73,16 @@ def _fixed(settings: Settings) -> list[Client]:
         scopes=ACCEPTED_SCOPES,
         grant_types=frozenset({"authorization_code", "refresh_token"}),
     )
+    terminal = Client(
+        client_id=TERMINAL_CLIENT,
+        name="InfraGate approvals in a terminal",
+        redirect_uris=("http://127.0.0.1/callback",),
+        scopes=frozenset(IDENTITY_SCOPES),
+    )
     if settings.approval_jwks is None:
-        return [cli]
-    return [cli, _approval_client(settings.approval_jwks, settings.approval_redirects)]
+        return [cli, terminal]
+    pages = _approval_client(settings.approval_jwks, settings.approval_redirects)
+    return [cli, terminal, pages]
 
 
 def _approval_client(jwks: Path, redirects: tuple[str, ...]) -> Client:

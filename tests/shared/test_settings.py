@@ -70,6 +70,23 @@ def test_a_laptop_needs_no_settings_at_all() -> None:
     assert worker.policy_file is None
 
 
+def test_terminals_sign_in_on_a_laptop_and_in_production_where_their_client_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    laptop = read_worker_settings()
+    _set(monkeypatch, WORKER)
+    silent = read_worker_settings()
+    _set(monkeypatch, WORKER, INFRA_GATE_APPROVAL_CLI_CLIENT_ID="native")
+    named = read_worker_settings()
+
+    assert laptop.terminal_client_id == "infra-gate-approval-cli"
+    assert (silent.terminal_client_id, silent.proof_audiences) == (
+        None,
+        ("infra-gate-approval-ui",),
+    )
+    assert named.proof_audiences == ("infra-gate-approval-ui", "native")
+
+
 def test_good_settings_are_accepted_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, GATEWAY | WORKER | {"INFRA_GATE_SEAL_PUBLIC_KEYS": "one, two,"})
 
@@ -100,6 +117,7 @@ def test_good_settings_are_accepted_in_production(monkeypatch: pytest.MonkeyPatc
         ("INFRA_GATE_APPROVAL_CLIENT_KEY_FILE", None),
         ("INFRA_GATE_SERVES", "all"),
         ("INFRA_GATE_APPROVAL_BASE_URL", "https://gate.example"),
+        ("INFRA_GATE_APPROVAL_CLI_CLIENT_ID", "infra-gate-approval-ui"),
     ],
 )
 def test_a_gateway_in_production_refuses_by_name(

@@ -14,6 +14,7 @@ from shared.errors import AuditUnavailable, Refusal
 from shared.messages import CancelCall, ChallengeCall, DenyCall
 from shared.plans import Identity, State
 from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, sign, signature_holds
+from shared.settings import TERMINAL_CLIENT
 from tests.worker.worlds import ADA, CLIENT, ISSUER, NOW, RULE, World, a_plan, make_world
 from worker import approving
 
@@ -71,7 +72,10 @@ def test_a_fresh_login_for_this_plan_approves_it_and_leaves_a_signed_receipt(wor
         ({"aud": "another-client"}, "proof_audience"),
         ({"aud": [CLIENT, "another-client"]}, "proof_audience"),
         ({"aud": []}, "proof_audience"),
+        ({"aud": [CLIENT, TERMINAL_CLIENT]}, "proof_audience"),
         ({"azp": "another-client"}, "proof_authorized_party"),
+        ({"azp": TERMINAL_CLIENT}, "proof_authorized_party"),
+        ({"aud": TERMINAL_CLIENT, "azp": CLIENT}, "proof_authorized_party"),
         ({"scope": "mcp:tools"}, "proof_not_an_id_token"),
         ({"client_id": "codex"}, "proof_not_an_id_token"),
         ({"sub": "eve"}, "proof_of_somebody_else"),
@@ -93,6 +97,43 @@ def test_a_login_that_is_not_exactly_the_one_asked_for_approves_nothing(
     assert world.load().receipt is None
     assert world.audit_events()[-1]["event"] == "proof.refused"
     assert world.audit_events()[-1]["code"] == expected
+
+
+def test_a_fresh_login_by_the_terminals_client_approves(world: World) -> None:
+    world.store()
+    signed = world.challenge()
+    claims = world.claims(signed, aud=TERMINAL_CLIENT, azp=TERMINAL_CLIENT)
+
+    answer = world.prove(signed, world.provider.id_token(**claims))
+
+    assert not isinstance(answer, Refusal), answer
+    assert world.load().state is State.APPROVED
+
+
+@pytest.mark.promise("terminal-client-is-a-choice")
+def test_without_a_terminals_client_its_logins_approve_nothing(world: World) -> None:
+    values = {"oauth_authority": "https://id.example", "approval_cli_client_id": None}
+    settings = world.context.settings.model_copy(update={"environment": "Production"} | values)
+    world.context = replace(world.context, settings=settings)
+    world.store()
+    signed = world.challenge()
+    claims = world.claims(signed, aud=TERMINAL_CLIENT, iss="https://id.example")
+
+    assert code(world.prove(signed, world.provider.id_token(**claims))) == "proof_audience"
+    assert world.load().state is State.PENDING
+
+
+def test_appliers_can_be_told_to_believe_terminals_only(world: World) -> None:
+    values = {"approval_client_id": TERMINAL_CLIENT, "approval_cli_client_id": None}
+    settings = world.context.settings.model_copy(update=values)
+    world.context = replace(world.context, settings=settings)
+    world.store()
+    signed = world.challenge()
+    by_page = world.provider.id_token(**world.claims(signed))
+    by_terminal = world.provider.id_token(**world.claims(signed, aud=TERMINAL_CLIENT))
+
+    assert code(world.prove(signed, by_page)) == "proof_audience"
+    assert not isinstance(world.prove(signed, by_terminal), Refusal)
 
 
 def test_a_token_that_the_provider_did_not_sign_approves_nothing(world: World) -> None:

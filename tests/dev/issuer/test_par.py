@@ -1,11 +1,20 @@
 """Pushed authorization requests, and the client that may not do without."""
 
+import httpx2
 import pytest
 
-from dev.issuer.clients import APPROVAL_CLIENT
+from dev.issuer.clients import APPROVAL_CLIENT, TERMINAL_CLIENT
 from dev.issuer.par import LIFETIME
 from dev.issuer.settings import DEFAULT_APPROVAL_REDIRECT
-from tests.dev.issuer.provider import ApprovalClient, Provider, login_form, returned
+from dev.login_driver import sign_in
+from tests.dev.issuer.provider import (
+    ISSUER,
+    ApprovalClient,
+    Provider,
+    callback,
+    login_form,
+    returned,
+)
 
 
 def test_a_pushed_login_ends_with_a_fresh_id_token_that_carries_the_nonce(
@@ -33,6 +42,54 @@ def test_a_live_session_does_not_shorten_a_pushed_login(approval: ApprovalClient
 
     assert login_form(page)
     assert "asks for a new sign-in" in page.text
+
+
+def test_a_terminals_client_pushes_without_a_key_and_returns_to_any_port(
+    approval: ApprovalClient,
+) -> None:
+    provider = approval.provider
+    redirect = "http://127.0.0.1:50123/callback"
+    wish: dict[str, str | None] = {"redirect_uri": redirect, "scope": "openid", "resource": None}
+    request = provider.request(TERMINAL_CLIENT, **wish, nonce="commits", prompt="login")
+    link = {
+        "client_id": TERMINAL_CLIENT,
+        "request_uri": provider.post("/par", **request).json()["request_uri"],
+    }
+    url = f"{ISSUER}/authorize?{httpx2.QueryParams(link)}"
+
+    back = callback(sign_in(url, "dev-approver", client=provider.browser))
+    told = provider.token(TERMINAL_CLIENT, back["code"], redirect_uri=redirect).json()
+
+    claims = provider.claims(told["id_token"])
+    assert back["at"] == redirect
+    assert (claims["aud"], claims["nonce"]) == (TERMINAL_CLIENT, "commits")
+    assert "refresh_token" not in told
+
+
+@pytest.mark.promise("code-stays-on-the-machine")
+@pytest.mark.parametrize(
+    "redirect",
+    [
+        "https://evil.example/callback",
+        "http://evil.example:8080/callback",
+        "http://localhost:50123/callback",
+        "http://127.0.0.1:50123/other",
+        "http://127.0.0.1:50123/callback?to=https://evil.example",
+        "http://127.0.0.1@evil.example/callback",
+        DEFAULT_APPROVAL_REDIRECT,
+    ],
+)
+def test_a_terminals_login_ends_on_the_approvers_own_machine_or_not_at_all(
+    redirect: str, approval: ApprovalClient
+) -> None:
+    provider = approval.provider
+    wish: dict[str, str | None] = {"redirect_uri": redirect, "scope": "openid", "resource": None}
+
+    answer = provider.authorize(TERMINAL_CLIENT, **wish, nonce="of-the-attacker")
+    pushed = provider.post("/par", **provider.request(TERMINAL_CLIENT, **wish))
+
+    assert (answer.status_code, pushed.status_code) == (400, 400)
+    assert "location" not in answer.headers
 
 
 def test_the_browser_cannot_weaken_what_was_pushed(approval: ApprovalClient) -> None:

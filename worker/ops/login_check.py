@@ -4,18 +4,13 @@ A public client with a loopback redirect (RFC 8252), PKCE, a nonce, prompt=login
 Nothing is stored; the tokens are dropped when the report is made.
 """
 
-import hashlib
-import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from shared import approvals, jose
-from shared.digests import base64url
 from shared.errors import Refusal
+from shared.loopback import HOST, PATH, Attempt, Listener
 from shared.settings import WorkerSettings
 from worker.ops.diagnosis import Diagnosis, failed, fine, judged, warning
 from worker.ops.provider_checks import key_set, metadata
@@ -23,41 +18,9 @@ from worker.outbound import NoAnswer, ask
 
 ABOUT: Final = "login"
 CLIENT: Final = "infragate-cli"
-PATH: Final = "/callback"
 WAIT_S: Final = 300.0
-MAX_TARGET: Final = 8192
 
 Show = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One login that is under way; `began` is epoch seconds, the secrets are for one use."""
-
-    client_id: str
-    redirect_uri: str
-    state: str
-    nonce: str
-    verifier: str
-    began: float
-
-    def url(self, endpoint: str) -> str:
-        """Returns what the person opens."""
-        challenge = base64url(hashlib.sha256(self.verifier.encode()).digest())
-        query = {
-            "response_type": "code",
-            "client_id": self.client_id,
-            "redirect_uri": self.redirect_uri,
-            "scope": "openid",
-            "state": self.state,
-            "nonce": self.nonce,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-            "prompt": "login",
-            "max_age": "0",
-            "claims": json.dumps({"id_token": {"auth_time": {"essential": True}}}),
-        }
-        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
 
 def check(
@@ -78,80 +41,19 @@ def check(
     if not isinstance(endpoint, str) or not isinstance(tokens, str):
         yield failed(ABOUT, "the metadata lack an endpoint", "see the lines about the provider")
         return
-    with _Callback(("127.0.0.1", 0), _Page) as server:
-        attempt = _attempt(client_id, server.server_port, clock())
+    with Listener() as listener:
+        attempt = Attempt.make(client_id, listener.redirect_uri, began=clock())
         show(attempt.url(endpoint))
-        answer = server.wait(attempt.state, clock, wait_s)
-    if isinstance(answer, Diagnosis):
-        yield answer
+        answer = listener.wait(attempt.state, clock, wait_s)
+    if answer is None:
+        yield failed(ABOUT, f"nobody signed in within {wait_s:g} s", "try again")
+        return
+    if "error" in answer or "code" not in answer:
+        said = f"the provider refused: {answer.get('error', 'no code')}"[:200]
+        yield failed(ABOUT, said, f"register {PATH} on {HOST} as redirect of the client")
         return
     yield _issuer(answer, document)
     yield from _proofs(attempt, answer, tokens, document, clock)
-
-
-def _attempt(client_id: str, port: int, now: float) -> Attempt:
-    return Attempt(
-        client_id=client_id,
-        redirect_uri=f"http://127.0.0.1:{port}{PATH}",
-        state=secrets.token_urlsafe(32),
-        nonce=secrets.token_urlsafe(32),
-        verifier=secrets.token_urlsafe(48),
-        began=now,
-    )
-
-
-class _Callback(HTTPServer):
-    """Waits for the one redirect that carries our state; everything else is answered 404."""
-
-    expected = ""
-    answer: Mapping[str, str] | None = None
-
-    def wait(
-        self, state: str, clock: Callable[[], float], wait_s: float
-    ) -> Mapping[str, str] | Diagnosis:
-        """Returns the parameters of the redirect, or that none came or that it was refused."""
-        self.expected, self.timeout = state, 1.0
-        deadline = clock() + wait_s
-        while self.answer is None:
-            if clock() > deadline:
-                return failed(ABOUT, f"nobody signed in within {wait_s:g} s", "try again")
-            self.handle_request()
-        if "error" in self.answer or "code" not in self.answer:
-            said = f"the provider refused: {self.answer.get('error', 'no code')}"[:200]
-            return failed(ABOUT, said, f"register {PATH} on 127.0.0.1 as redirect of the client")
-        return self.answer
-
-
-class _Page(BaseHTTPRequestHandler):
-    """What the browser sees at the end."""
-
-    server: _Callback
-    timeout = 5
-
-    def do_GET(self) -> None:
-        """Takes the redirect, once."""
-        parts = urlsplit(self.path[:MAX_TARGET])
-        given = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        ours = secrets.compare_digest(
-            given.get("state", "").encode(), self.server.expected.encode()
-        )
-        if parts.path != PATH or not ours:
-            self._say(404, "This is not the sign-in that is waited for.")
-            return
-        self.server.answer = given
-        self._say(200, "Thank you. The terminal has the report; this page can be closed.")
-
-    def _say(self, status: int, words: str) -> None:
-        body = words.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing: the address holds the code."""
 
 
 def _issuer(answer: Mapping[str, str], document: Mapping[str, object]) -> Diagnosis:
@@ -193,19 +95,12 @@ def _proofs(
 
 
 def _redeemed(attempt: Attempt, code: str, endpoint: str) -> str | Diagnosis:
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": attempt.redirect_uri,
-        "client_id": attempt.client_id,
-        "code_verifier": attempt.verifier,
-    }
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Accept": "application/json",
     }
     try:
-        reply = ask(endpoint, body=urlencode(form).encode(), headers=headers)
+        reply = ask(endpoint, body=urlencode(attempt.redemption(code)).encode(), headers=headers)
     except NoAnswer as fault:
         return failed(ABOUT, f"the token endpoint: {fault}", "check DNS and firewall")
     token = reply.document().get("id_token")

@@ -12,6 +12,7 @@ import pytest
 
 from dev.login_driver import sign_in
 from dev.redis_server import free_port
+from shared.loopback import Attempt
 from shared.settings import WorkerSettings
 from tests.worker.ops.doctoring import marks, provider, the_one
 from worker.ops import login_check
@@ -124,7 +125,7 @@ CLAIMS = {"aud": "infragate-cli", "iss": "http://id", "exp": 2000, "iat": 1000, 
 def test_what_an_id_token_lacks_is_named(changed: dict[str, object], words: str) -> None:
     claims = {**CLAIMS, "auth_time": 1000, **changed}
     claims = {name: value for name, value in claims.items() if value is not None}
-    attempt = login_check.Attempt(
+    attempt = Attempt(
         client_id="infragate-cli", redirect_uri="", state="", nonce="n", verifier="", began=1000
     )
 

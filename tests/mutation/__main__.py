@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,23 +21,29 @@ WANTED: Final = 0.95
 PATIENCE_S: Final = 15.0
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(
+    argv: list[str] | None = None,
+    *,
+    source: Path = ROOT,
+    targets: Mapping[str, Tests] = TARGETS,
+) -> int:
+    """Returns 0 when enough mutants of the modules named in `argv` were killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="such as shared/approvals.py", metavar="MODULE")
     parser.add_argument("--line", type=int, help="only the mutants of this line")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
     parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
     options = parser.parse_args(argv)
-    modules: list[str] = options.modules or list(TARGETS)
-    if unknown := set(modules) - TARGETS.keys():
+    modules: list[str] = options.modules or list(targets)
+    if unknown := set(modules) - targets.keys():
         parser.error(f"no target: {', '.join(sorted(unknown))}")
     total: Counter[Verdict] = Counter()
-    with private_copy() as root:
+    with private_copy(source) as root:
         running.preload(
-            root, sorted({name for module in modules for name in _all(TARGETS[module])})
+            root, sorted({name for module in modules for name in _all(targets[module])})
         )
         for module in modules:
-            total += _mutated(root, module, options)
+            total += _mutated(root, module, targets[module], options)
     say(f"all: {_rate(total)}")
     return 0 if _killed(total) >= WANTED else 1
 
@@ -48,11 +54,11 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def private_copy() -> Iterator[Path]:
+def private_copy(source: Path) -> Iterator[Path]:
     """The tree as it is now, out of everybody's way, so that nobody's edits count as a kill."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
+        cwd=source,
         check=True,
         capture_output=True,
         text=True,
@@ -60,10 +66,10 @@ def private_copy() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mutation-"))
     try:
         for name in filter(None, listed.stdout.split("\0")):
-            source = ROOT / name
-            if source.is_file():
+            file = source / name
+            if file.is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, folder / name)
+                shutil.copy2(file, folder / name)
         sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in {"", str(ROOT)})]
         for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
             del sys.modules[name]  # the forks import their own, from the copy
@@ -72,8 +78,9 @@ def private_copy() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mutated(root: Path, module: str, options: argparse.Namespace) -> Counter[Verdict]:
-    tests = TARGETS[module]
+def _mutated(
+    root: Path, module: str, tests: Tests, options: argparse.Namespace
+) -> Counter[Verdict]:
     rounds = [names for names in (tests.quick, () if options.quick else tests.slow) if names]
     limits = [_baseline(root, module, names) for names in rounds]
     verdicts: Counter[Verdict] = Counter()

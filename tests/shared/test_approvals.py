@@ -13,14 +13,17 @@ from shared.approvals import (
     Accepted,
     ApproverRule,
     Receipt,
+    SignedReceipt,
     SignedStatement,
     Statement,
     approver_refusal,
     check_id_token_claims,
     check_statement,
     read_signed_receipt,
+    read_signed_receipts,
     read_signed_statement,
     receipt_refusal,
+    signed_receipts_json,
 )
 from shared.errors import Refusal
 from shared.plans import Identity, Operation
@@ -125,6 +128,23 @@ def test_a_login_is_good_for_its_window_only(iat: int, exp: int, auth_time: int)
     assert (_code(CLAIMS | {"iat": iat, "exp": exp, "auth_time": auth_time}) is None) is good
 
 
+@pytest.mark.parametrize(
+    ("claim", "last", "first", "code"),
+    [
+        ("exp", NOW - LEEWAY_S + 1, NOW - LEEWAY_S, "proof_expired"),
+        ("iat", NOW + LEEWAY_S, NOW + LEEWAY_S + 1, "proof_from_the_future"),
+        ("auth_time", NOW + LEEWAY_S, NOW + LEEWAY_S + 1, "proof_from_the_future"),
+        ("iat", NOW - MAX_TOKEN_AGE_S, NOW - MAX_TOKEN_AGE_S - 1, "proof_too_old"),
+    ],
+)
+def test_a_time_of_a_login_is_good_to_the_second(
+    claim: str, last: int, first: int, code: str
+) -> None:
+    """`last` is the last second that is good, `first` the first one that is not."""
+    assert _code(CLAIMS | {claim: last}) is None
+    assert _code(CLAIMS | {claim: first}) == code
+
+
 @given(auth_time=st.integers(NOW - 30, NOW + 30))
 @settings(max_examples=60, deadline=None)
 def test_only_a_login_made_after_the_challenge_counts(auth_time: int) -> None:
@@ -156,6 +176,14 @@ def test_a_login_for_one_statement_proves_no_other(changed: dict[str, Any], code
 @pytest.mark.parametrize("nonce", [None, "", 7, "ü", STATEMENT.nonce() + "A", ["x"]])
 def test_a_login_without_the_nonce_of_the_statement_proves_nothing(nonce: object) -> None:
     assert _decided(nonce=nonce) == "proof_nonce"
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_a_login_that_commits_to_another_decision_approves_nothing() -> None:
+    """No statement that was read says anything else; the check holds without the type."""
+    denial = STATEMENT.model_copy(update={"decision": "deny"})
+
+    assert _decided(denial, nonce=denial.nonce()) == "proof_decision"
 
 
 @pytest.mark.parametrize("claims", [{"sub": "eve"}, {"iss": "https://other"}, {"sub": None}])
@@ -224,6 +252,22 @@ def test_what_cannot_be_read_is_refused(raw: str | bytes) -> None:
 
     assert isinstance(statement, Refusal)
     assert isinstance(receipt, Refusal)
+    assert (statement.code, receipt.code) == ("statement_unreadable", "receipt_unreadable")
+
+
+@pytest.mark.parametrize("raw", ["", "null", "{}", "[null]", '[{"signature":""}]', b"\xff"])
+def test_earlier_receipts_that_cannot_be_read_are_refused(raw: str | bytes) -> None:
+    receipts = read_signed_receipts(raw)
+
+    assert isinstance(receipts, Refusal)
+    assert receipts.code == "receipt_unreadable"
+
+
+def test_earlier_receipts_are_read_as_they_were_stored() -> None:
+    receipts = tuple(SignedReceipt(receipt=RECEIPT, signature=letter) for letter in "ab")
+
+    assert read_signed_receipts(signed_receipts_json(receipts)) == receipts
+    assert read_signed_receipts("[]") == ()
 
 
 def test_a_statement_with_an_unknown_field_is_refused() -> None:

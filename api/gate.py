@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp_types import PARSE_ERROR
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller, may, may_connect, scopes_to_ask_for, speaking_as
@@ -81,7 +81,8 @@ class ToolScopes:
     """Refuses a call of a tool that the token's scopes do not cover, so that clients can step up.
 
     A body that our strict reader does not understand is answered here: passed on, another parser
-    might find a tool call in it that we did not see.
+    might find a tool call in it that we did not see. What is no JSON-RPC message is answered here
+    as well: the SDK would say so at length, and repeat it.
     """
 
     def __init__(self, app: ASGIApp, *, resource: ProtectedResource) -> None:
@@ -99,10 +100,13 @@ class ToolScopes:
             return
         caller: Caller = scope["state"]["caller"]
         called, full = _called_tools(message), self._resource.full_scope
-        if all(may(caller, tool, full) for tool in called):
-            await self._app(inner, receive, send)
-        else:
+        if not all(may(caller, tool, full) for tool in called):
             await _ask_for_scope(send, self._resource, scopes_to_ask_for(caller, called, full))
+        elif (fault := _malformed(message)) is not None:
+            told = rpc_error(INVALID_REQUEST, f"Invalid Request: {fault}")
+            await reply(send, HTTPStatus.BAD_REQUEST, told)
+        else:
+            await self._app(inner, receive, send)
 
 
 def _shown_token(scope: Scope) -> str | Refusal | None:
@@ -123,6 +127,33 @@ def _called_tools(message: object) -> frozenset[str]:
     params = [each.get("params") for each in calls if each.get("method") == "tools/call"]
     names = [each.get("name") for each in params if isinstance(each, dict)]
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def _malformed(message: object) -> str | None:
+    """Why it is no message of JSON-RPC 2.0 as MCP has it, or None."""
+    if isinstance(message, list):
+        return "batches are not taken; send one message per request."
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return 'a message is an object with "jsonrpc": "2.0".'
+    if "id" in message and type(message["id"]) not in (str, int):  # strict: True is not an integer
+        return "an id is a string or an integer."
+    if not isinstance(message.get("params"), dict | None):
+        return "params are an object."
+    if not (isinstance(message.get("method"), str) or _is_reply(message)):
+        return "it has neither a method nor, with an id, a result or an error."
+    return None
+
+
+def _is_reply(message: dict[str, object]) -> bool:
+    result, told = message.get("result"), message.get("error")
+    return "id" in message and (
+        isinstance(result, dict)
+        or (
+            isinstance(told, dict)
+            and type(told.get("code")) is int
+            and isinstance(told.get("message"), str)
+        )
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp_types import jsonrpc_message_adapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import edge
@@ -61,6 +62,9 @@ class Stack:
     ) -> Answer:
         chunks = [body if isinstance(body, bytes) else json.dumps(body).encode()]
         return self.send(headers={**bearer(token), **(headers or {})}, chunks=chunks)
+
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
 def bearer(token: str | None) -> dict[str, str]:
@@ -131,7 +135,7 @@ def test_two_hosts_are_misdirected(stack: Stack) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:3001", "localhost:8080", "LOCALHOST:1"])
 def test_our_hosts_are_served(stack: Stack, host: str) -> None:
-    assert stack.send(headers=bearer(TOKEN), chunks=[b"{}"], host=host).status == 200
+    assert stack.send(headers=bearer(TOKEN), chunks=[PING], host=host).status == 200
 
 
 @pytest.mark.promise("foreign-host-and-origin")
@@ -173,7 +177,7 @@ def test_a_chunked_body_is_cut_off_at_the_limit() -> None:
     stack = make_stack(max_body_bytes=100)
 
     assert stack.send(headers=bearer(TOKEN), chunks=[b" " * 60] * 2).status == 413
-    assert stack.send(headers=bearer(TOKEN), chunks=[b" " * 49] * 2 + [b"{}"]).status == 200
+    assert stack.send(headers=bearer(TOKEN), chunks=[b" " * 30] * 2 + [PING]).status == 200
 
 
 def test_a_stranger_cannot_make_the_gateway_read_a_body(stack: Stack) -> None:
@@ -252,7 +256,7 @@ def test_two_tokens_are_an_invalid_token(stack: Stack) -> None:
 
 
 def test_the_scheme_is_not_case_sensitive(stack: Stack) -> None:
-    assert stack.send(headers={"Authorization": f"bEARER {TOKEN}"}, chunks=[b"{}"]).status == 200
+    assert stack.send(headers={"Authorization": f"bEARER {TOKEN}"}, chunks=[PING]).status == 200
 
 
 @pytest.mark.parametrize(
@@ -317,7 +321,7 @@ def test_a_batch_is_as_strong_as_its_strongest_call(stack: Stack) -> None:
     batch = [call("get_k8s_status"), call("apply_approved_plan")]
 
     assert stack.post(batch, token=READ_TOKEN).status == 403
-    assert stack.post(batch).status == 200
+    assert stack.post(batch).status == 400  # no revision that we speak has batches
 
 
 @pytest.mark.parametrize(
@@ -326,14 +330,46 @@ def test_a_batch_is_as_strong_as_its_strongest_call(stack: Stack) -> None:
         call("get_k8s_status"),
         {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"method": "tools/call", "params": ["apply_approved_plan"]},
+        {"jsonrpc": "2.0", "id": "a", "method": "ping", "params": None},
+        {"jsonrpc": "2.0", "id": 1, "result": {"action": "accept"}},
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": -1, "message": "no"}},
         call(7),
-        [],
-        5,
     ],
 )
 def test_everything_else_is_left_to_the_sdk(stack: Stack, message: object) -> None:
     assert stack.post(message, token=READ_TOKEN).status == 200
+
+
+NO_MESSAGES: dict[str, tuple[object, str]] = {
+    "batch": ([call("get_k8s_status")], "one message per request"),
+    "no object": (5, '"jsonrpc": "2.0"'),
+    "no version": ({"id": 1, "method": "ping"}, '"jsonrpc": "2.0"'),
+    "another version": ({"jsonrpc": "1.0", "id": 1, "method": "ping"}, '"jsonrpc": "2.0"'),
+    "no method": ({"jsonrpc": "2.0", "id": 1}, "neither a method"),
+    "a method that is none": ({"jsonrpc": "2.0", "id": 1, "method": 7}, "neither a method"),
+    "a result without an id": ({"jsonrpc": "2.0", "result": {}}, "neither a method"),
+    "half an error": ({"jsonrpc": "2.0", "id": 1, "error": {"code": 1}}, "neither a method"),
+    "positional params": (
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["apply_approved_plan"]},
+        "params are an object",
+    ),
+    "id null": ({"jsonrpc": "2.0", "id": None, "method": "ping"}, "an id is"),
+    "id half": ({"jsonrpc": "2.0", "id": 1.5, "method": "ping"}, "an id is"),
+    "id true": ({"jsonrpc": "2.0", "id": True, "method": "ping"}, "an id is"),
+}
+
+
+@pytest.mark.parametrize("what", NO_MESSAGES)
+def test_what_is_no_json_rpc_message_is_refused_in_one_sentence(stack: Stack, what: str) -> None:
+    message, words = NO_MESSAGES[what]
+
+    answer = stack.post(message)
+
+    assert answer.status == 400
+    assert answer.json()["id"] is None
+    assert answer.json()["error"]["code"] == -32600
+    assert words in answer.json()["error"]["message"]
+    assert stack.mcp.seen == []
 
 
 @pytest.mark.promise("one-reading-of-a-call")
@@ -385,7 +421,7 @@ def test_a_get_with_a_session_or_of_the_stateless_era_is_left_to_the_sdk(stack: 
 
 
 def test_the_trailing_slash_is_the_same_path_and_no_redirect(stack: Stack) -> None:
-    answer = stack.send("POST", "/mcp/", headers=bearer(TOKEN), chunks=[b"{}"])
+    answer = stack.send("POST", "/mcp/", headers=bearer(TOKEN), chunks=[PING])
 
     assert (answer.status, answer.body) == (200, b"mcp")
     assert stack.mcp.seen[0]["path"] == "/mcp"
@@ -464,6 +500,26 @@ def test_every_answer_carries_a_request_id(headers: list[tuple[str, str]], echoe
 
 def test_refusals_carry_a_request_id_too(stack: Stack) -> None:
     assert len(stack.send(host="evil").headers["x-request-id"]) == 32
+
+
+@given(
+    message=st.fixed_dictionaries(
+        {},
+        optional={
+            "jsonrpc": st.just("2.0") | st.none(),
+            "id": st.none() | st.booleans() | st.integers() | st.text() | st.floats(0, 1),
+            "method": st.text() | st.integers(),
+            "params": st.none() | st.lists(st.none()) | st.dictionaries(st.text(), st.none()),
+            "result": st.none() | st.just({}),
+            "error": st.fixed_dictionaries(
+                {}, optional={"code": st.integers() | st.text(), "message": st.text() | st.none()}
+            ),
+        },
+    )
+)
+def test_the_sdk_never_gets_a_message_that_it_would_refuse(message: dict[str, object]) -> None:
+    if make_stack().post(message).status == 200:
+        jsonrpc_message_adapter.validate_python(message, by_name=False)
 
 
 @given(body=st.binary(max_size=80) | st.text(max_size=40).map(str.encode))

@@ -182,6 +182,8 @@ def test_what_is_no_json_rpc_is_an_error_of_the_client(body: bytes, curl: httpx2
         answer.status_code == 200 and "error" in _event(answer)
     ), answer.text
     assert "Traceback" not in answer.text
+    assert "pydantic" not in answer.text
+    assert len(answer.text) < 300, answer.text
 
 
 def test_an_unknown_method_is_a_json_rpc_error(curl: httpx2.Client) -> None:

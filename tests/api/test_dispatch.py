@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from subprocess import run
 from typing import Any
@@ -177,13 +176,11 @@ def test_progress_is_passed_on_in_order_before_the_answer(redis_url: str) -> Non
     play(redis_url, story)
 
 
-def test_without_a_live_worker_for_the_role_the_answer_is_quick(redis_url: str) -> None:
+def test_without_a_live_worker_for_the_role_nothing_is_queued(redis_url: str) -> None:
     async def story(stage: Stage) -> None:
         await stage.announce("w", "a", roles=(Role.READ,))
-        started = time.monotonic()
         with pytest.raises(NoWorker, match="role 'apply' serves cluster 'local'"):
             await asked(stage, call=ApplyCall(plan_id="p"))
-        assert time.monotonic() - started < 1
         assert await stage.redis.keys("q:*") == []
 
     play(redis_url, story)

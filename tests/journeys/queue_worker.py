@@ -6,6 +6,7 @@ Run as `python -m tests.journeys.queue_worker`; settings come from the environme
 import sys
 import threading
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -38,7 +39,20 @@ class StubCluster:
         )
 
 
-def read(call: ReadCall, _: Context, __: Report) -> JSON | Refusal:
+@cache
+def meeting(size: int) -> threading.Barrier:
+    """Where `size` calls wait for one another."""
+    return threading.Barrier(size)
+
+
+def stay(report: Report, file: Path) -> None:
+    """Says that it runs, and runs until there is such a file."""
+    report(0, 1, "running")
+    while not file.exists():
+        threading.Event().wait(0.02)  # the test is another process
+
+
+def read(call: ReadCall, context: Context, report: Report) -> JSON | Refusal:
     """Does what the tool's name says."""
     match call.tool:
         case "refuse":
@@ -49,6 +63,10 @@ def read(call: ReadCall, _: Context, __: Report) -> JSON | Refusal:
             raise RuntimeError(f"while working on {CANARY}")
         case "wait":
             threading.Event().wait(float(str(call.arguments["seconds"])))
+        case "stay":
+            stay(report, Path(context.settings.evidence_root, str(call.arguments["file"])))
+        case "meet":
+            meeting(context.settings.threads).wait()
         case "huge":
             return "x" * (5 * 1024 * 1024)
         case _:

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from dev.stack.places import Places, Record, read_record
 
 REPOSITORY = Path(__file__).parents[2]
 START_S = 150.0
-STOP_S = 5.0
-"""Within this Ctrl-C must have ended everything."""
 
 
 def infragate(*arguments: str, timeout: float = START_S) -> subprocess.CompletedProcess[str]:
@@ -59,13 +56,11 @@ class Up:
         parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 
-    def interrupt(self) -> float:
-        """Presses Ctrl-C; returns the seconds until it was gone."""
-        began = time.monotonic()
+    def interrupt(self) -> None:
+        """Presses Ctrl-C and waits until it is gone."""
         self.process.send_signal(signal.SIGINT)
-        rest, _ = self.process.communicate(timeout=30)
+        rest, _ = self.process.communicate(timeout=60)
         self.told += rest
-        return time.monotonic() - began
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,9 +105,9 @@ def test_a_worker_with_every_thread_busy_takes_calls_again_after_each_of_five_re
 def test_after_the_last_restart_every_thread_is_in_use_again(
     redis: RedisServer, worker: WorkerProcess
 ) -> None:
-    """A slot that leaked in an outage would show as calls that wait for one another."""
+    """A slot that leaked in an outage would leave too few for the calls that meet."""
 
-    async def story() -> float:
+    async def story() -> None:
         async with dispatching(redis.url) as dispatch:
             await until_served(dispatch)
             load = Load(dispatch)
@@ -118,15 +117,15 @@ def test_after_the_last_restart_every_thread_is_in_use_again(
                 await asyncio.to_thread(redis.start)
             await load.more_answers(THREADS)
             await load.end()
-            await asyncio.sleep(5)  # what is under way ends or expires
-            calls = [
-                dispatch.call("local", BUSY, timeout_s=20, subject=str(n)) for n in range(THREADS)
-            ]
-            started = time.monotonic()
-            await asyncio.gather(*calls)
-            return time.monotonic() - started
+            meet = ReadCall(tool="meet", arguments={})  # as many as there are threads, or for ever
+            await asyncio.gather(
+                *(
+                    dispatch.call("local", meet, timeout_s=60, subject=str(n))
+                    for n in range(THREADS)
+                )
+            )
 
-    assert asyncio.run(story()) < 1.9  # one after another they would take two seconds or more
+    asyncio.run(story())
     worker.stop()
 
 
@@ -170,7 +169,7 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(tmp_path: Path) -> Non
         server.stop()
 
 
-def test_a_frozen_redis_fails_calls_in_bounded_time_and_the_worker_goes_on_afterwards(
+def test_a_frozen_redis_fails_calls_while_it_is_frozen_and_the_worker_goes_on_afterwards(
     redis: RedisServer, worker: WorkerProcess
 ) -> None:
     async def story() -> None:
@@ -178,10 +177,8 @@ def test_a_frozen_redis_fails_calls_in_bounded_time_and_the_worker_goes_on_after
             await until_served(dispatch)
             assert redis.pid is not None
             os.kill(redis.pid, signal.SIGSTOP)
-            started = time.monotonic()
             with pytest.raises((RedisUnavailable, WorkerTimeout)):
                 await dispatch.call("local", BUSY, timeout_s=5, subject="s")
-            assert time.monotonic() - started < 7
             os.kill(redis.pid, signal.SIGCONT)
             async with asyncio.timeout(30):
                 while True:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.journeys.stacks import STOP_S, Up, gone, infragate, running
+from tests.journeys.stacks import Up, gone, infragate, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.real_redis, pytest.mark.timeout("400")]
 
@@ -157,11 +157,10 @@ def test_ctrl_c_leaves_nothing_and_the_next_run_finds_the_plans(tmp_path: Path) 
         plan = tool(first.record.mcp, token, session, "request_scale_deployment", scale)
         family = first.family()
 
-        took = first.interrupt()
+        first.interrupt()
 
         assert first.process.returncode == 0
-        assert took < STOP_S
-        assert gone(family, within_s=1.0)
+        assert gone(family)
         assert "Stopped everything" in first.told
 
     with running(tmp_path / "state") as second:

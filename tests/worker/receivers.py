@@ -8,7 +8,9 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-WAIT_S = 10
+WAIT_S = 60
+HANG_S = 60
+"""Longer than any sender waits; the end of the test ends it too."""
 
 
 @dataclass(kw_only=True)
@@ -28,6 +30,7 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    answered: int = 0
     open: threading.Event = field(default_factory=threading.Event)
     came: threading.Condition = field(default_factory=threading.Condition)
 
@@ -55,12 +58,14 @@ def receiving(*answers: int) -> Iterator[Receiver]:
                 self.to.received.append(request)
                 status = self.to.answers.pop(0) if self.to.answers else 200
                 self.to.came.notify_all()
-            self.to.open.wait(WAIT_S)
+            self.to.open.wait(HANG_S)
             self.send_response(status)
             for name, value in self.to.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
+            with self.to.came:
+                self.to.answered += 1
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

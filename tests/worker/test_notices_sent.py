@@ -5,7 +5,6 @@ import hmac
 import json
 import logging
 import socket
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -115,14 +114,13 @@ def test_telling_does_not_wait_for_a_receiver_that_hangs() -> None:
     with receiving() as receiver:
         receiver.open.clear()
         sender = webhook(receiver.url)
-        began = time.monotonic()
         for number in range(QUEUE_LENGTH):
             sender.tell(notice(number))
-        took = time.monotonic() - began
+        answered_meanwhile = receiver.answered
         receiver.open.set()
         sender.stop()
 
-    assert took < 1
+    assert answered_meanwhile == 0
 
 
 def test_stopping_flushes_what_waits() -> None:
@@ -135,19 +133,17 @@ def test_stopping_flushes_what_waits() -> None:
         assert plans_in(receiver.received) == [f"plan-{number}" for number in range(20)]
 
 
-def test_stopping_does_not_wait_longer_than_two_seconds(caplog: pytest.LogCaptureFixture) -> None:
+def test_stopping_does_not_wait_for_a_receiver_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     with receiving() as receiver:
         receiver.open.clear()
         sender = webhook(receiver.url)
         sender.tell(notice(1))
         sender.tell(notice(2))
         receiver.wait_for(1)
-        began = time.monotonic()
         with caplog.at_level(logging.WARNING):
             sender.stop()
-        took = time.monotonic() - began
 
-    assert took < 2.5
+    # Not notice.failed: it did not wait for the end of the request either.
     assert [record.getMessage() for record in caplog.records] == ["notice.unsent"]
 
 

@@ -68,7 +68,6 @@ class Running:
     process: subprocess.Popen[str]
     state: Path
     server: str
-    started_in: float
 
     def client(self, identity: str) -> Client:
         config = json.loads((self.state / f"{identity}.kubeconfig").read_text())
@@ -78,7 +77,6 @@ class Running:
 
 
 def start(state: Path, *arguments: str) -> Running:
-    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "dev.sandbox", "--state", str(state), *arguments],
         stdout=subprocess.PIPE,
@@ -89,18 +87,15 @@ def start(state: Path, *arguments: str) -> Running:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert "ready at" in line, line + process.stdout.read()
-    taken = time.monotonic() - began
     server = line.split()[-1]
-    return Running(process=process, state=state, server=server, started_in=taken)
+    return Running(process=process, state=state, server=server)
 
 
-def stop(running: Running) -> float:
-    began = time.monotonic()
+def stop(running: Running) -> None:
     running.process.send_signal(signal.SIGTERM)
-    running.process.wait(timeout=10)
+    running.process.wait(timeout=60)
     if running.process.stdout is not None:
         running.process.stdout.close()
-    return time.monotonic() - began
 
 
 def until(look: Callable[[], Any], seconds: float = 15) -> Any:

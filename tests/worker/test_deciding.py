@@ -15,7 +15,7 @@ from shared.plans import Identity, State
 from shared.seals import encrypt_proof
 from shared.stores.plans import PlanStore
 from tests.worker.worlds import ADA, ISSUER, NOW, ROB, RULE, World, a_plan, make_world
-from worker import approving
+from worker import approving, claims
 from worker.notices import Event, Notice
 
 EVE = Identity(iss=ISSUER, sub="eve")
@@ -292,6 +292,50 @@ def test_a_withdrawal_is_recorded_and_closes_the_digest_in_the_cluster(
     assert annotations["infragate.dev/claim-purpose"] == "revoke"
     assert annotations["infragate.dev/plan-expires-at"] == str(NOW + 3600)
     assert annotations["infragate.dev/plan-id"] == "plan-1"
+
+
+@pytest.mark.parametrize(
+    ("approved", "how", "event", "who"),
+    [
+        (False, deny, Event.DENIED, ADA),
+        (True, deny, Event.REVOKED, ADA),
+        (False, cancel, Event.CANCELLED, ROB_HIMSELF),
+    ],
+)
+def test_a_withdrawal_is_told_with_by_whom(
+    world: World, approved: bool, how: Any, event: Event, who: Identity
+) -> None:
+    stored = world.store()
+    if approved:
+        world.prove(world.challenge())
+    heard = Heard()
+    world.context = replace(world.context, notices=cast("Any", heard))
+
+    how(world)
+
+    (notice,) = heard.told
+    assert (notice.event, notice.by, notice.at) == (event, who, NOW)
+    assert (notice.plan_id, notice.digest) == ("plan-1", stored.sealed.digest)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "expected"), [("revoke", "accepted"), ("apply", "already_applying")]
+)
+def test_a_withdrawal_that_was_cut_off_after_its_claim_can_be_repeated(
+    world: World, purpose: str, expected: str
+) -> None:
+    stored = world.store()
+    claims.take(
+        world.context.cluster,
+        stored.sealed.digest,
+        plan_id="plan-1",
+        holder="somebody",
+        purpose=purpose,
+        expires_at=NOW + 3600,
+    )
+
+    assert code(deny(world)) == expected
+    assert world.load().state is (State.DENIED if expected == "accepted" else State.PENDING)
 
 
 @pytest.mark.parametrize("how", [deny, cancel])

@@ -34,6 +34,7 @@ def of(call: PlanCall, effects: tuple[Effect, ...], cluster: Cluster) -> Facts:
             name: _seen(lambda name=name: _ready(cluster, namespace, name), 0)  # type: ignore[misc]  # a default binds the loop's name
             for name in services
         },
+        fronts=_seen(lambda: _fronts(cluster, namespace, effects), {}),
         consumers=_seen(lambda: _consumers(cluster, namespace, config_maps), {})
         if config_maps
         else {},
@@ -74,6 +75,40 @@ def _ready(cluster: Cluster, namespace: str, service: str) -> int:
         for found in slices
         for _, endpoint in mappings_at(found, "endpoints")
     )
+
+
+def _fronts(
+    cluster: Cluster, namespace: str, effects: tuple[Effect, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Returns the Services that lead to Deployments which are left without Pods, if any are."""
+    ending = {item.name: item.live for item in effects if item.live and _ends(item)}
+    if not ending:
+        return {}
+    gone = {item.name for item in effects if item.kind is Kind.SERVICE and item.result is None}
+    services = cluster.list(Kind.SERVICE, namespace, limit=MAX_LISTED).items
+    selectors = {
+        text_at(service, "metadata", "name"): mapping_at(service, "spec", "selector").items()
+        for service in services
+    }
+    return {
+        name: tuple(
+            f"Service {service}"
+            for service, selector in selectors.items()
+            if selector and service not in gone and selector <= _labels(live).items()
+        )
+        for name, live in ending.items()
+    }
+
+
+def _ends(effect: Effect) -> bool:
+    """Whether a Deployment that has Pods is left without any."""
+    if effect.kind is not Kind.DEPLOYMENT or not _pods(effect.live or {}):
+        return False
+    return effect.result is None or mapping_at(effect.result, "spec").get("replicas") == 0
+
+
+def _labels(deployment: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    return mapping_at(deployment, "spec", "template", "metadata", "labels")
 
 
 def _consumers(

@@ -17,6 +17,7 @@ RISK_CODES: Final[Mapping[str, str]] = {
     "autoscaled": "A HorizontalPodAutoscaler manages the replicas that the plan sets.",
     "config_consumers": "Workloads use the ConfigMap; it can be code to them.",
     "delete": "An object is deleted; high when it runs Pods, serves traffic or is used.",
+    "endpoints_emptied": "A Service loses the Pods that it leads to.",
     "image_change": "A container gets another version of its image.",
     "many_pods": "Many Pods are replaced.",
     "new_command": "What runs in a container changes: command, args, hook or exec probe.",
@@ -67,6 +68,9 @@ def assess(operation: Operation, effects: Iterable[Effect], facts: Facts) -> Ris
 def _effect(operation: Operation, effect: Effect, facts: Facts) -> Iterator[RiskReason]:
     for owner in owners(effect.live):
         yield medium("owned", f"{effect}: {owner.message}")
+    if services := facts.fronts.get(effect.name, ()) if effect.kind is Kind.DEPLOYMENT else ():
+        message = f"The Pods of {effect} stand behind {_listed(services)}, which loses them."
+        yield high("endpoints_emptied", message)
     if effect.result is None:
         yield _delete(effect, facts)
     elif effect.kind is Kind.DEPLOYMENT:

@@ -38,6 +38,8 @@ class Facts:
     """Deployments whose replicas a HorizontalPodAutoscaler manages."""
     endpoints: Mapping[str, int] = field(default_factory=dict)
     """Ready addresses by Service."""
+    fronts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Services that lead to the Pods of a Deployment which stops having any, by its name."""
     consumers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Workloads that mount or read a ConfigMap, by its name."""
 

@@ -183,6 +183,22 @@ def test_a_delete_removes_the_objects_and_what_belongs_to_them(web: ClusterWorld
     eventually(lambda: not web.cluster.list("Pod", NAMESPACE, label_selector="app=ig-web").items)
 
 
+def test_a_service_that_loses_its_pods_is_named_as_a_high_risk(web: ClusterWorld) -> None:
+    *others, deployment = WEB.split("---")
+    told = "The Pods of Deployment ig-web stand behind Service ig-web, which loses them."
+
+    deleted = web.plan(Operation.DELETE, manifest=deployment)
+    stopped = web.plan(Operation.SCALE, name="ig-web", replicas=0)
+    together = web.plan(Operation.DELETE, manifest=WEB)
+    unrelated = web.plan(Operation.DELETE, manifest=others[0])
+
+    for plan in (deleted, stopped):
+        assert plan.risk.level == "high"
+        assert told in [reason.message for reason in plan.risk.reasons]
+    for plan in (together, unrelated):
+        assert "endpoints_emptied" not in [reason.code for reason in plan.risk.reasons]
+
+
 @pytest.mark.promise("applied-once")
 def test_an_applied_plan_answers_with_its_record_and_writes_nothing_more(
     web: ClusterWorld,

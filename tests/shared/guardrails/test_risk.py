@@ -50,6 +50,7 @@ CASES: list[tuple[str, str, Object | None, Object | None, Facts]] = [
     ("delete", "high", deployment(), None, Facts(pods={"web": 2})),
     ("delete", "high", service(), None, Facts(endpoints={"web": 1})),
     ("delete", "high", config_map(), None, Facts(consumers={"web": ("Deployment web",)})),
+    ("endpoints_emptied", "high", deployment(), None, Facts(fronts={"web": ("Service web",)})),
     ("image_change", "medium", deployment(), with_at(deployment(), IMAGE, "nginx:1.28"), Facts()),
     (
         "many_pods",

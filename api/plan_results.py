@@ -150,6 +150,8 @@ def applied_text(result: dict[str, Any]) -> str:
     """Returns the same as text, from the structured content itself."""
     lines = [f"Plan {result['planId']}: {result['status']}"]
     lines += [result[key] for key in ("message", "approvalUrl") if key in result]
+    if "expiresAt" in result:
+        lines.append(f"expires {result['expiresAt']}")
     lines += [_object_line(item) for item in result.get("objects", ())]
     lines += [
         f"rollout {item['deployment']}: {item['verdict']} · {item['message']}"

@@ -151,6 +151,7 @@ def test_every_state_says_what_to_do_next(state: State) -> None:
     assert told["next"]
     assert told["next"] in applied_text(told)
     assert ("approvalUrl" in told) is (state is State.PENDING)
+    assert (f"expires {told.get('expiresAt')}" in applied_text(told)) is (state is State.PENDING)
 
 
 @pytest.mark.parametrize("where", ["message", "finding", "object", "rollout", "changed", "reason"])

@@ -50,8 +50,9 @@ def settle(stored: StoredPlan, plan: Plan, context: Context) -> JSON | Refusal:
     claim = claims.find(context.cluster, digest)
     if claim is not None and claim.purpose == "revoke":
         return answer(_revoked(stored, context))
-    since = plan.created_at if claim is None else claim.created_at
-    if context.clock() < since + _patience(plan, context) and claim is not None:
+    if claim is None:
+        return _unclaimed(stored)
+    if context.clock() < claim.created_at + _patience(plan, context):
         return answer(replace(stored, state=State.APPLYING))
     found = [seen(item, plan, digest, context) for item in plan.objects]
     outcome = _reconstructed(plan, found, context)
@@ -129,6 +130,20 @@ def _revoked(stored: StoredPlan, context: Context) -> StoredPlan:
     if stored.state is State.APPROVED:
         context.plans.move(stored, State.REVOKED)
     return replace(stored, state=State.REVOKED)
+
+
+def _unclaimed(stored: StoredPlan) -> JSON | Refusal:
+    """The claim comes before the mark: without one, that somebody wrote is only Redis's word.
+
+    Nothing goes on record for it: whoever owns Redis could have us sign that a plan was applied.
+    """
+    if stored.state is State.OUTCOME_UNKNOWN:
+        return answer(stored)
+    return Refusal(
+        code="claim_missing",
+        message="Redis says that the plan is being applied, but no applier has claimed it in the "
+        "cluster. Request it anew and tell the operator: somebody may have changed Redis.",
+    )
 
 
 def _patience(plan: Plan, context: Context) -> float:

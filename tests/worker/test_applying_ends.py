@@ -293,11 +293,26 @@ def test_what_was_no_change_needs_no_trace(stage: Stage) -> None:
     assert (state, results(outcome)) == ("applied", ["unchanged", "written"])
 
 
-def test_a_mark_in_redis_without_a_claim_is_settled_at_once(stage: Stage) -> None:
-    plan = stage.approve(stage.plan("one"))
+@pytest.mark.promise("claim-before-history")
+@pytest.mark.parametrize("operation", [Operation.APPLY, Operation.DELETE])
+def test_a_mark_in_redis_without_a_claim_puts_nothing_on_record(
+    stage: Stage, operation: Operation
+) -> None:
+    """Not even where the objects look as if the plan had been applied."""
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "old"})
+    plan = stage.plan("one", operation=operation)
+    stage.cluster.remove("ConfigMap", "one")
+    if operation is Operation.APPLY:
+        mark(stage, plan, "one")
+    before = stage.events()
     stage.forge(plan, state="applying")
 
-    assert stage.apply(plan)[0] == "failed"
+    assert stage.code(plan) == "claim_missing"
+    stage.forge(plan, state="outcome_unknown")
+    assert stage.call(plan)["state"] == "outcome_unknown"
+
+    assert stage.events() == before
+    assert not (stage.world.context.settings.evidence_root / f"{plan.id}.json").exists()
 
 
 def test_a_cluster_that_cannot_be_read_shows_nothing(stage: Stage) -> None:

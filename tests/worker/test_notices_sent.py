@@ -178,13 +178,8 @@ def test_failures_are_logged_by_host_alone(caplog: pytest.LogCaptureFixture) -> 
         sender.stop()
         port = receiver.url.split(":")[2].split("/")[0]
 
-    (record,) = (one for one in caplog.records if one.getMessage() == "notice.failed")
-    assert vars(record)["fields"] == {
-        "host": "127.0.0.1",
-        "happened": "waits",
-        "tries": 1,
-        "cause": "HTTP 404",
-    }
+    told = [vars(one)["fields"] for one in caplog.records if one.getMessage() == "notice.failed"]
+    assert {"host": "127.0.0.1", "happened": "waits", "tries": 1, "cause": "HTTP 404"} in told
     logged = "".join(str(vars(one)) for one in caplog.records)
     assert "very-secret-path" not in logged
     assert port not in logged

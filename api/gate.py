@@ -17,7 +17,9 @@ from api.callers import Caller, may, may_connect, scopes_to_ask_for, speaking_as
 from api.oauth import ProtectedResource, Verifier, access_token
 from api.replies import error, headers_named, reply, rpc_error
 from shared.errors import Fault, Refusal
-from shared.jwks import strict_json
+from shared.strict import (
+    strict_json,
+)
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)  # RFC 6750 §2.1
 _UNREADABLE = Refusal(code="token_encoding", message="The Authorization header is not readable.")

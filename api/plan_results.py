@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shared.diffs import Change, redacted, render_text
+from shared.diff_telling import (
+    redacted,
+    render_text,
+)
+from shared.diffs import (
+    Change,
+)
 from shared.digests import words
 from shared.manifests import JSON, Kind
 from shared.outcomes import Outcome, Verdict

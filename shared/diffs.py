@@ -1,15 +1,15 @@
-"""What differs between two states of an object: paths with old and new values, and their redaction.
+"""What differs between two states of an object: paths with old and new values.
 
-How a difference looks on a page is not decided here. Diffs are made of normalized objects
+How a difference is told is not decided here. Diffs are made of normalized objects
 (`shared.manifests.normalized`): what changes by itself is no difference.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from shared.manifests import JSON, Kind, Object, Path, quoted
+from shared.manifests import JSON, Object, Path, quoted
 
 Op = Literal["add", "remove", "change"]
 
@@ -83,7 +83,7 @@ def _values(old: JSON, new: JSON, path: str, field: str) -> Iterator[Change]:
 
 def _mappings(old: Object, new: Object, path: str) -> Iterator[Change]:
     for key in sorted(old.keys() | new.keys()):
-        at = f"{path}{_field_step(key, path)}"
+        at = f"{path}{field_step(key, path)}"
         if key not in new:
             yield _change(at, old[key], None, "remove")
         elif key not in old:
@@ -157,7 +157,8 @@ def _same(old: JSON, new: JSON) -> bool:
     return type(old) is type(new) and old == new
 
 
-def _field_step(key: str, path: str) -> str:
+def field_step(key: str, path: str) -> str:
+    """Write what leads from `path` to its field `key`."""
     if not _PLAIN_FIELD.fullmatch(key):
         return f"[{quoted(key)}]"
     return f".{key}" if path else key
@@ -165,75 +166,6 @@ def _field_step(key: str, path: str) -> str:
 
 def _name_step(name: str) -> str:
     return f"[{name}]" if _PLAIN_NAME.fullmatch(name) else f"[{quoted(name)}]"
-
-
-# ------------------------------------------------------------------------------------ redaction
-
-HIDDEN: Final = "(hidden)"
-HIDDEN_OTHER: Final = "(hidden, different)"
-"""What stands for a hidden new value where the old one is hidden too."""
-
-SHOWN_ANNOTATIONS: Final = frozenset(
-    {
-        "deployment.kubernetes.io/revision",
-        "infragate.dev/plan-digest",
-        "kubectl.kubernetes.io/restartedAt",
-    }
-)
-"""Annotations whose values an agent may see."""
-
-_CONFIG_FIELDS: Final = frozenset({"data", "binaryData"})
-
-
-def redacted(
-    changes: Sequence[Change], kind: Kind, *, redact: Callable[[str], str]
-) -> tuple[Change, ...]:
-    """Return the changes as an agent may see them: which paths change, not what secrets they hold.
-
-    Values of ConfigMaps, of environment variables and of annotations outside `SHOWN_ANNOTATIONS`
-    are replaced; that a hidden value is added, removed or different stays visible.
-
-    Args:
-        changes: What `diff` found.
-        kind: The kind of the object.
-        redact: Removes secrets from any other text, such as `args` or labels.
-
-    """
-    hider = _Hider(kind, redact)
-    return tuple(hider.change(change) for change in changes)
-
-
-class _Hider:
-    def __init__(self, kind: Kind, redact: Callable[[str], str]) -> None:
-        self._kind = kind
-        self._redact = redact
-
-    def change(self, change: Change) -> Change:
-        path = steps(change.path)
-        old, new = self._value(change.old, path), self._value(change.new, path)
-        if change.op == "change" and old == new == HIDDEN:
-            new = HIDDEN_OTHER
-        return replace(change, old=old, new=new)
-
-    def _value(self, value: JSON, path: Path) -> JSON:
-        if value is not None and self._is_hidden(path):
-            return HIDDEN
-        if isinstance(value, dict):
-            return {key: self._value(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._value(item, (*path, index)) for index, item in enumerate(value)]
-        return self._redact(value) if isinstance(value, str) else value
-
-    def _is_hidden(self, path: Path) -> bool:
-        match path:
-            case (str(field), _, *_) if self._kind is Kind.CONFIG_MAP and field in _CONFIG_FIELDS:
-                return True
-            case (*_, "env", _, "value") | (*_, "managedFields"):
-                return True
-            case (*_, "metadata", "annotations", key):
-                return key not in SHOWN_ANNOTATIONS
-            case _:
-                return False
 
 
 def steps(path: str) -> Path:
@@ -259,65 +191,3 @@ def _unquoted(text: str) -> str:
         return chr(int(code, 16)) if code else _SHORT.get(match[3], match[3])
 
     return _ESCAPE.sub(character, text)
-
-
-# ----------------------------------------------------------------------------------------- text
-
-_SIGNS: Final[dict[Op, str]] = {"add": "+", "remove": "-", "change": "~"}
-_MOST_CHARACTERS: Final = 200
-
-
-def render_text(changes: Sequence[Change], *, max_bytes: int = 8 * 1024) -> str:
-    """Write changes for a model to read: one line each, at most `max_bytes` of UTF-8.
-
-    `+` adds, `-` removes, `~` changes; every value is quoted on its one line, long ones are cut.
-    Says how many lines are left out when not all fit.
-    """
-    lines = [line for change in changes for line in _lines(change)]
-    kept: list[str] = []
-    room = max_bytes - len("… 00000000 more lines".encode())
-    for line in lines:
-        room -= len(line.encode()) + 1
-        if room < 0:
-            return "\n".join([*kept, f"… {len(lines) - len(kept)} more lines"])
-        kept.append(line)
-    return "\n".join(kept)
-
-
-def _lines(change: Change) -> Iterator[str]:
-    sign = _SIGNS[change.op]
-    if change.op == "change":
-        yield f"{sign} {change.path}: {_short(change.old)} → {_short(change.new)}"
-        return
-    value = change.new if change.op == "add" else change.old
-    for path, leaf in _leaves(value, change.path):
-        yield f"{sign} {path}: {_short(leaf)}"
-
-
-def _leaves(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}{_field_step(key, path)}")
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
-def _short(value: JSON) -> str:
-    text = _compact(value)
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
-
-
-def _compact(value: JSON) -> str:
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_compact, value)) + "]"
-    if isinstance(value, dict):
-        items = (f"{quoted(key)}: {_compact(item)}" for key, item in value.items())
-        return "{" + ", ".join(items) + "}"
-    return str(value)

@@ -17,6 +17,8 @@ from shared.jwks import (
     Key,
     KeySet,
     parse_key_set,
+)
+from shared.strict import (
     strict_base64url,
     strict_json,
 )

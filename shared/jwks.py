@@ -6,7 +6,6 @@ key of a kind on the short list below is left out, with the reason kept for the 
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from typing import Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from shared.digests import base64url, from_base64url
+from shared.digests import base64url
 from shared.errors import Refusal
+from shared.strict import strict_base64url, strict_json
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024
 MAX_KEYS: Final = 50
-MAX_NESTING: Final = 200
-"""No token, key set or call nests a tenth as deep; parsers give up somewhere beyond 900."""
 MAX_KID_LENGTH: Final = 256
 RSA_BITS: Final = range(2048, 8192 + 1)
 RSA_EXPONENTS: Final = range(65537, 2**32)
@@ -116,51 +114,6 @@ def parse_key(entry: object) -> Key | Skip:
         public=read.public,
         thumbprint=_thumbprint(read.required),
     )
-
-
-def strict_base64url(text: str) -> bytes | None:
-    """Decode unpadded base64url (RFC 7515 §2), or None for anything that is not its one spelling.
-
-    Padding, white space, the other alphabet and spare bits that are not zero are all refused, so
-    that one token has exactly one form.
-    """
-    try:
-        return from_base64url(text)
-    except ValueError:
-        return None
-
-
-def strict_json(document: bytes) -> object | None:
-    """Decode UTF-8 JSON, or None for what parsers disagree about.
-
-    Duplicate members, NaN and Infinity, numbers that overflow, lone surrogates, a byte order mark,
-    other encodings and absurd nesting are all refused. A document that is `null` is None as well.
-    """
-    try:
-        text = document.decode("utf-8")
-        value: object = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
-        if "\\u" in text:  # the only way to write a lone surrogate in valid UTF-8
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
-        return None
-    return value if _is_shallow(value) else None
-
-
-def _is_shallow(value: object) -> bool:
-    """Whether values nest at most `MAX_NESTING` deep; Pythons differ in what they refuse."""
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return True
-    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,24 +257,6 @@ def _made_by_roca(modulus: int) -> bool:
     Such primes are powers of 65537 modulo every small prime; by chance that is 1 in 2^27.
     """
     return all(modulus % prime in residues for prime, residues in _ROCA_RESIDUES.items())
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("number out of range")
-    return number
 
 
 def _refused(code: str, message: str) -> Refusal:

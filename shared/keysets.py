@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 import urllib3
 
 from shared.errors import BadConfiguration, Fault, Refusal
-from shared.jwks import MAX_DOCUMENT_BYTES, KeySet, parse_key_set, strict_json
+from shared.jwks import (
+    MAX_DOCUMENT_BYTES,
+    KeySet,
+    parse_key_set,
+)
+from shared.strict import (
+    strict_json,
+)
 
 _log = logging.getLogger(__name__)
 

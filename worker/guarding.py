@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared import guardrails
+from shared.documents import (
+    Manifest,
+)
 from shared.errors import Refusal
 from shared.guardrails import Effect, Policy, Violation
-from shared.manifests import Kind, Manifest, Object, ObjectRef
+from shared.manifests import (
+    Kind,
+    Object,
+    ObjectRef,
+)
 from shared.messages import PlanCall
 from shared.plans import Action, Note, Operation, Plan, PlannedObject, RiskNote
 from worker import surroundings

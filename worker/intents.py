@@ -6,12 +6,14 @@ preconditions and the annotation that carries the plan's own digest (`worker.wri
 
 from dataclasses import dataclass
 
+from shared.documents import (
+    Manifest,
+)
 from shared.errors import Refusal
 from shared.manifests import (
     JSON,
     RESTARTED_AT_ANNOTATION,
     Kind,
-    Manifest,
     Object,
     ObjectRef,
     list_at,

@@ -9,17 +9,19 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from shared.documents import (
+    MAX_DOCUMENTS,
+    Manifest,
+    accepted,
+)
 from shared.errors import Refusal
 from shared.manifests import (
     JSON,
     MAX_BYTES,
     MAX_DEPTH,
-    MAX_DOCUMENTS,
     MAX_INTEGER,
     MAX_NODES,
-    Manifest,
     Path,
-    accepted,
     path_text,
     shown,
 )

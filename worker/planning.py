@@ -18,9 +18,18 @@ from datetime import UTC, datetime
 
 from shared.diffs import Change, diff
 from shared.digests import base64url, object_digest
+from shared.documents import (
+    Manifest,
+)
 from shared.errors import BadConfiguration, ClusterFault, Refusal, Unauthorized
 from shared.guardrails import Effect
-from shared.manifests import JSON, Manifest, Object, mappings_at, normalized, text_at
+from shared.manifests import (
+    JSON,
+    Object,
+    mappings_at,
+    normalized,
+    text_at,
+)
 from shared.messages import PlanCall
 from shared.plans import (
     PLAN_LIFETIME_S,

@@ -15,6 +15,9 @@ is well. Anything returned means: do not go on.
 
 from collections.abc import Iterator, Mapping
 
+from shared.documents import (
+    Manifest,
+)
 from shared.guardrails.configmaps import check_config_map, check_config_map_name
 from shared.guardrails.deletes import check_owned
 from shared.guardrails.fields import check_fields, check_shape
@@ -26,7 +29,12 @@ from shared.guardrails.policy import Policy
 from shared.guardrails.replicas import check_replicas
 from shared.guardrails.rules import Violation
 from shared.guardrails.services import check_service, check_service_name
-from shared.manifests import JSON, Kind, Manifest, ObjectRef, mapping_at
+from shared.manifests import (
+    JSON,
+    Kind,
+    ObjectRef,
+    mapping_at,
+)
 
 _Body = Mapping[str, JSON]
 

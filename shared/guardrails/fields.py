@@ -10,9 +10,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from shared.documents import (
+    Manifest,
+)
 from shared.guardrails.field_table import FIELDS
 from shared.guardrails.rules import Violation, violation
-from shared.manifests import JSON, Kind, Manifest, Path, path_text, shown
+from shared.manifests import (
+    JSON,
+    Kind,
+    Path,
+    path_text,
+    shown,
+)
 
 _Fields = Mapping[str, str]
 

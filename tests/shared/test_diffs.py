@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import diffs
-from shared.diffs import HIDDEN, HIDDEN_OTHER, Change, diff, redacted, render_text, steps
+from shared.diff_telling import (
+    HIDDEN,
+    HIDDEN_OTHER,
+    redacted,
+    render_text,
+)
+from shared.diffs import (
+    Change,
+    diff,
+    steps,
+)
 from shared.manifests import JSON, Kind, Object
 
 CANARY = "canary-4711-value"

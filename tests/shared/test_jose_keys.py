@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 
 from shared.errors import Refusal
-from shared.jwks import Key, KeySet, parse_key, parse_key_set, strict_base64url, strict_json
+from shared.jwks import (
+    Key,
+    KeySet,
+    parse_key,
+    parse_key_set,
+)
+from shared.strict import (
+    strict_base64url,
+    strict_json,
+)
 from tests.shared.jose_tokens import b64, document, jwk
 
 

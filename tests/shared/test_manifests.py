@@ -2,13 +2,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.documents import (
+    accepted,
+)
 from shared.errors import Refusal
 from shared.manifests import (
     JSON,
     Kind,
     Object,
     ObjectRef,
-    accepted,
     list_at,
     mapping_at,
     mappings_at,

@@ -5,8 +5,17 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from shared.documents import (
+    MAX_DOCUMENTS,
+)
 from shared.errors import Refusal
-from shared.manifests import JSON, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_INTEGER, MAX_NODES
+from shared.manifests import (
+    JSON,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_NODES,
+)
 from worker.loading import load, read
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"

@@ -2,8 +2,16 @@
 
 import copy
 
+from shared.documents import (
+    Manifest,
+)
 from shared.guardrails import Policy, Violation, check_write
-from shared.manifests import JSON, Kind, Manifest, Object, ObjectRef
+from shared.manifests import (
+    JSON,
+    Kind,
+    Object,
+    ObjectRef,
+)
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -57,12 +57,8 @@ TARGETS: Final[dict[str, Tests]] = {
     "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING), slow=_APPLYING),
     "shared/seals.py": Tests(quick=("tests/shared/test_seals.py", _BYTES, *_APPROVING)),
     "shared/jose.py": Tests(
-        quick=(
-            "tests/shared/test_jose.py",
-            "tests/shared/test_jose_keys.py",
-            "tests/shared/test_jose_vectors.py",
-        ),
-        slow=_APPROVING,
+        quick=("tests/shared/test_jose.py", "tests/shared/test_jose_keys.py"),
+        slow=("tests/shared/test_jose_vectors.py", *_APPROVING),
     ),
     "worker/approving.py": Tests(quick=_DECIDING, slow=_APPLYING),
     "worker/receipts.py": Tests(quick=(*_DECIDING, _APPLYING[0])),

@@ -69,6 +69,11 @@ def test_a_token_over_the_limit_is_refused_before_it_is_decoded() -> None:
     assert _code(verify("!" * 101, _keys(), max_bytes=100)) == "token_size"
 
 
+def test_a_token_may_have_sixteen_kibibytes_and_no_more() -> None:
+    assert _code(verify("!" * 16_384, _keys())) == "token_parts"
+    assert _code(verify("!" * 16_385, _keys())) == "token_size"
+
+
 @pytest.mark.parametrize(
     ("form", "code"),
     [
@@ -156,6 +161,13 @@ def test_a_kid_that_is_not_a_short_string_is_refused(kid: object) -> None:
     assert _code(verify(sign(CLAIMS, kid=kid), _keys())) == "token_kid"
 
 
+@pytest.mark.parametrize(
+    ("length", "code"), [(1, "token_unknown_key"), (256, "token_unknown_key"), (257, "token_kid")]
+)
+def test_a_kid_has_at_most_256_characters(length: int, code: str) -> None:
+    assert _code(verify(sign(CLAIMS, kid="x" * length), _keys())) == code
+
+
 @pytest.mark.parametrize("kid", ["k2", "../../dev/null", "k1\0", "' OR 1=1 --", "K1"])
 def test_a_kid_is_a_plain_name_in_the_key_set(kid: str) -> None:
     assert _code(verify(sign(CLAIMS, kid=kid), _keys())) == "token_unknown_key"
@@ -239,6 +251,18 @@ def test_the_claims_of_an_access_token_for_us_are_accepted() -> None:
     assert _check(aud=["https://gateway.example/mcp", "https://other.example"]) is None
     assert _check(exp=NOW + 0.5, iat=NOW - 0.5, nbf=NOW - 1.5) is None
     assert _check(nonce="n", auth_time=NOW, typ="Bearer", azp="agent") is None
+    assert _check(sub="s") is None
+    assert _check(sub="s" * 255) is None
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "code"),
+    [(0, "claim_lifetime"), (1, None), (86_400, None), (86_401, "claim_lifetime")],
+)
+def test_an_access_token_may_live_a_day_and_no_longer(lifetime: int, code: str | None) -> None:
+    refusal = _check(iat=NOW, exp=NOW + lifetime)
+
+    assert (refusal and refusal.code) == code
 
 
 @pytest.mark.parametrize(
@@ -313,3 +337,12 @@ def test_a_numeric_date_is_whole_seconds_or_nothing(value: object) -> None:
     date = numeric_date(value)
 
     assert date is None or (isinstance(value, int | float) and 0 <= date <= value < date + 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "date"), [(0, 0), (1.9, 1), (2**53 - 1, 2**53 - 1), (2**53, None), (-1, None)]
+)
+def test_a_numeric_date_is_from_the_epoch_to_what_json_holds_exactly(
+    value: float, date: int | None
+) -> None:
+    assert numeric_date(value) == date

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dev.sandbox import kubeconfig, rbac
 from dev.sandbox.sandbox import Sandbox, Settings
@@ -83,7 +84,16 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping.set()
         self.force_exit = True
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and _is_over(connection.cycle):
+                # Closed politely, TLS waits for the client's farewell, and Python 3.12 for TLS.
+                connection.transport.abort()
         await super().shutdown(sockets)
+
+
+def _is_over(cycle: RequestResponseCycle | None) -> bool:
+    """Whether the last request of a connection, if it had one, has been answered."""
+    return cycle is None or cycle.response_complete
 
 
 async def _serve(
@@ -103,9 +113,11 @@ async def _serve(
         log_level="warning",
         access_log=False,
         lifespan="off",
+        http="httptools",
         ws="none",
         loop="asyncio",
         timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
     )
     version = "v1.36" if settings.modern else "v1.20"
     line = f"simulated cluster {version} ready at {url}"

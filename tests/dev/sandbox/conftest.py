@@ -93,7 +93,7 @@ def start(state: Path, *arguments: str) -> Running:
 
 def stop(running: Running) -> None:
     running.process.send_signal(signal.SIGTERM)
-    running.process.wait(timeout=60)
+    running.process.wait(timeout=20)  # less than TLS waits for the farewell of an idle client
     if running.process.stdout is not None:
         running.process.stdout.close()
 

@@ -22,8 +22,10 @@ from tests.dev.sandbox.conftest import (
 kubernetes = pytest.importorskip("kubernetes")
 
 
-def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
+def test_it_stops_when_it_is_asked_to_whoever_is_still_connected(tmp_path: Path) -> None:
     running = start(tmp_path, "--seed", "demo")
+    idle = running.client("reader")
+    idle("GET", "/version")  # keeps its connection open
 
     stop(running)
 

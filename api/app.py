@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
 from api.client_key import read_client_key
@@ -21,6 +20,7 @@ from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig, make_client
 from api.review import Pins, Review
+from api.sessions import SharedSessions
 from api.tools import make_server
 from shared.keysets import RemoteKeys
 from shared.logs import Log
@@ -45,8 +45,11 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         web = _web(settings, redis, dispatch, sessions=None)
         return RequestIds(_with_pages(web, settings, redis, dispatch, keys))
     desk = Desk(dispatch, PlanView(redis), settings, time.time)
-    sessions = StreamableHTTPSessionManager(
-        make_server(desk, VERSION), max_request_body_size=settings.body_limit_bytes
+    sessions = SharedSessions(
+        make_server(desk, VERSION),
+        redis,
+        clock=time.time,
+        max_request_body_size=settings.body_limit_bytes,
     )
     web = _web(settings, redis, dispatch, sessions=sessions)
     other: ASGIApp = web
@@ -72,7 +75,7 @@ def _web(
     redis: AsyncRedis,
     dispatch: Dispatch,
     *,
-    sessions: StreamableHTTPSessionManager | None,
+    sessions: SharedSessions | None,
 ) -> FastAPI:
     """The part that both kinds of process have: connections, their end, and health."""
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.gate import BODY, Authentication, ToolScopes
 from api.oauth import ProtectedResource, Verifier
-from api.replies import error, headers_named, reply, rpc_error
+from api.replies import error, headers_named, replayed, reply, rpc_error
 
 MCP_PATH: Final = "/mcp"
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -193,7 +193,7 @@ class WholeBody:
         except _Gone:
             return
         else:
-            await self._app({**scope, BODY: body}, _replay(body, receive), send)
+            await self._app({**scope, BODY: body}, replayed(body, receive), send)
 
 
 class SessionRequired:
@@ -232,17 +232,6 @@ async def _read(receive: Receive, limit: int) -> bytes:
             raise _TooLarge
         if not message.get("more_body", False):
             return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending = [body]
-
-    async def replayed() -> Message:
-        if pending:
-            return {"type": "http.request", "body": pending.pop(), "more_body": False}
-        return await receive()
-
-    return replayed
 
 
 def _one_of(allowed: Sequence[str]) -> Callable[[bytes], bool]:

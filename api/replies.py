@@ -1,15 +1,27 @@
-"""Looking at raw ASGI headers and answering with a little JSON, for code below any framework."""
+"""Looking at raw ASGI requests and answering with a little JSON, for code below any framework."""
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.types import Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 
 def headers_named(scope: Scope, name: bytes) -> list[bytes]:
     """Every value of a header, in order; `name` in lower case. More than one is often an attack."""
     return [value for key, value in scope["headers"] if key == name]
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that begins with a body that was read already."""
+    pending = [body]
+
+    async def again() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return again
 
 
 def error(code: str, description: str) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """A client that speaks raw ASGI, so that tests control every header and chunk."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,3 +83,90 @@ async def send_request(
         headers={name.decode(): value.decode() for name, value in start["headers"]},
         body=b"".join(m.get("body", b"") for m in sent if m["type"] == "http.response.body"),
     )
+
+
+class Conversation:
+    """One request under way: what comes is read piece by piece, and the client may leave."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._started = anyio.Event()
+        self._left = anyio.Event()
+        self._chunks, self._pieces = anyio.create_memory_object_stream[bytes](1000)
+        self._heard = ""
+
+    async def start(self) -> None:
+        """Returns when the answer has begun."""
+        with anyio.fail_after(10):
+            await self._started.wait()
+
+    async def event(self) -> dict[str, str]:
+        """The next event, its fields by name; one without fields was a comment and is skipped."""
+        with anyio.fail_after(10):
+            while True:
+                while "\r\n\r\n" not in self._heard:
+                    self._heard += (await self._pieces.receive()).decode()
+                block, self._heard = self._heard.split("\r\n\r\n", 1)
+                lines = [line for line in block.splitlines() if not line.startswith(":")]
+                if lines:
+                    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+    async def message(self) -> Any:
+        """The JSON of the next event that has any."""
+        while True:
+            event = await self.event()
+            if event.get("data", "").startswith("{"):
+                return json.loads(event["data"])
+
+    async def end(self) -> None:
+        """Returns when there is nothing more to come."""
+        with anyio.fail_after(10):
+            while True:
+                try:
+                    await self._pieces.receive()
+                except anyio.EndOfStream:
+                    return
+
+    def leave(self) -> None:
+        """Closes the connection."""
+        self._left.set()
+
+    def close(self) -> None:
+        """Forgets what nobody read."""
+        self._pieces.close()
+
+    async def run(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
+        bodies = [body]
+
+        async def receive() -> Message:
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+            await self._left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                pairs = message["headers"]
+                self.headers = {name.decode(): value.decode() for name, value in pairs}
+                self._started.set()
+            elif not self._left.is_set():
+                await self._chunks.send(message.get("body", b""))
+
+        async with self._chunks:
+            await app(scope, receive, send)
+
+
+@asynccontextmanager
+async def talking(
+    app: ASGIApp, method: str, headers: Mapping[str, str], body: bytes = b""
+) -> AsyncIterator[Conversation]:
+    """A request to /mcp whose answer has begun; after the block the client has left."""
+    conversation = Conversation()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(conversation.run, app, scope_of(method, "/mcp", headers.items()), body)
+        await conversation.start()
+        yield conversation
+        conversation.leave()
+    conversation.close()

@@ -1,0 +1,167 @@
+"""What a client of the handshake era hears when it comes with GET, fed from Redis at any replica.
+
+That is its session's own stream or, after a connection broke, the rest of a request's answer.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final, Self
+
+import anyio
+from mcp_types.version import is_version_at_least
+from sse_starlette import EventSourceResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.exchanges import RETRY_MS, event_id
+from api.handshakes import Seat
+from api.wire import Wire
+from shared.errors import RedisUnavailable
+from shared.stores.mcp_events import STANDALONE, Event, McpEventLog
+from shared.stores.mcp_sessions import STREAM_S, TOUCH_S, McpSessionStore
+from shared.stores.mcp_wire import Told
+
+LOOK_S: Final = STREAM_S / 3
+"""Between two looks at a session's stream of which nobody said that there is something new."""
+LOOK_FOR_ANSWER_S: Final = 1.0
+PATIENCE_S: Final = 3.0
+"""A request of which nothing is known yet may have been taken a moment ago."""
+LONGEST_S: Final = 60 * 60
+"""Then the client connects anew, with a token that is still good."""
+
+SseEvent = dict[str, Any]
+
+
+class EventStreams:
+    """Feeds the streams that clients hold open at this replica."""
+
+    def __init__(self, sessions: McpSessionStore, log: McpEventLog, wire: Wire) -> None:
+        self._sessions = sessions
+        self._log = log
+        self._wire = wire
+
+    async def of_session(self, seat: Seat, after: str | None) -> ASGIApp | None:
+        """The session's own stream, from now on or after an entry; None if it is taken.
+
+        Whoever comes back after an entry had the stream before: the old connection is dead.
+
+        Raises:
+            RedisUnavailable: nobody knows.
+        """
+        holder = secrets.token_hex(8)
+        force = after is not None
+        if not await self._sessions.take_stream(seat.session_id, holder, by_force=force):
+            return None
+        entry = after or await self._log.newest(seat.session_id, STANDALONE)
+        return self._response(seat, self._told_in_session(seat, holder, entry))
+
+    def of_request(self, seat: Seat, stream: str, after: str) -> ASGIApp:
+        """The rest of what is told about one request, up to its answer."""
+        return self._response(seat, self._told_of_request(seat, stream, after))
+
+    def _response(self, seat: Seat, events: AsyncGenerator[SseEvent]) -> ASGIApp:
+        headers = {
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",
+            "Mcp-Session-Id": seat.session_id,
+        }
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            async with aclosing(events):  # also when the client leaves in the middle of an event
+                await EventSourceResponse(content=events, headers=headers)(scope, receive, send)
+
+        return respond
+
+    async def _told_in_session(
+        self, seat: Seat, holder: str, entry: str
+    ) -> AsyncGenerator[SseEvent]:
+        if is_version_at_least(seat.session.protocol_version, "2025-11-25"):
+            yield _primed(STANDALONE, entry)
+        began = touched = anyio.current_time()
+        with _Watch(self._wire, seat.session_id) as watch:
+            try:
+                while not watch.ended and anyio.current_time() - began < LONGEST_S:
+                    try:
+                        if not await self._sessions.keep_stream(seat.session_id, holder):
+                            return
+                        if anyio.current_time() - touched >= TOUCH_S:
+                            touched = anyio.current_time()
+                            await self._sessions.touch(seat.session_id, seat.session.owner)
+                        events = await self._log.after(seat.session_id, STANDALONE, entry)
+                    except RedisUnavailable:  # it comes back, and the stream goes on
+                        await anyio.sleep(LOOK_FOR_ANSWER_S)
+                        continue
+                    for event in events:
+                        entry = event.entry
+                        yield _told(STANDALONE, event)
+                    await watch.something(within_s=LOOK_S)
+            finally:
+                await self._leave(seat, holder)
+
+    async def _told_of_request(
+        self, seat: Seat, stream: str, entry: str
+    ) -> AsyncGenerator[SseEvent]:
+        began = known = anyio.current_time()
+        with _Watch(self._wire, seat.session_id) as watch:
+            while not watch.ended and anyio.current_time() - began < LONGEST_S:
+                try:
+                    alive = await self._log.is_alive(seat.session_id, stream)
+                    events = await self._log.after(seat.session_id, stream, entry)
+                except RedisUnavailable:
+                    await anyio.sleep(LOOK_FOR_ANSWER_S)
+                    continue
+                for event in events:
+                    entry = event.entry
+                    yield _told(stream, event)
+                    if event.last:
+                        return
+                if alive or events:
+                    known = anyio.current_time()
+                if anyio.current_time() - known >= PATIENCE_S:
+                    return
+                await watch.something(within_s=LOOK_FOR_ANSWER_S)
+
+    async def _leave(self, seat: Seat, holder: str) -> None:
+        with anyio.move_on_after(LOOK_FOR_ANSWER_S, shield=True):
+            try:
+                await self._sessions.leave_stream(seat.session_id, holder)
+            except RedisUnavailable:
+                return  # it runs out by itself
+
+
+class _Watch:
+    """Wakes somebody who waits for something new in a session."""
+
+    def __init__(self, wire: Wire, session_id: str) -> None:
+        self.ended = False
+        self._new = asyncio.Event()
+        self._hearing = wire.hearing(session_id, self._hear)
+
+    def __enter__(self) -> Self:
+        self._hearing.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hearing.__exit__(None, None, None)
+
+    async def something(self, *, within_s: float) -> None:
+        """Returns when there is something new, at the latest after a while."""
+        with anyio.move_on_after(within_s):
+            await self._new.wait()
+        self._new.clear()
+
+    def _hear(self, told: Told) -> None:
+        if told.kind == "said":
+            return
+        self.ended = self.ended or told.kind == "ended"
+        self._new.set()
+
+
+def _primed(stream: str, entry: str) -> SseEvent:
+    """An event without a message, so that a client has an id to come back with."""
+    return {"id": event_id(stream, entry), "data": "", "retry": RETRY_MS}
+
+
+def _told(stream: str, event: Event) -> SseEvent:
+    return {"id": event_id(stream, event.entry), "event": "message", "data": event.text}

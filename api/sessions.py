@@ -1,0 +1,227 @@
+"""MCP sessions in Redis: any replica serves any request of any session.
+
+The SDK keeps sessions in the memory of one process and offers no hook, so the one method that does
+is replaced here. What a client said in its handshake lies in Redis; each request is served from
+that record, and nothing outlives the request. What a client says to a request that waits for it
+(an answer, a cancellation) is passed on to the replica that has the request.
+
+Requests of the newest revision (2026-07-28) have no session and do not come here: they need no
+session store and keep working without one.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+import anyio
+from anyio.abc import TaskStatus
+from mcp.server.lowlevel.server import Server
+from mcp.server.streamable_http import check_accept_headers
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import JSONRPCNotification, JSONRPCRequest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from api import handshakes
+from api.event_streams import EventStreams
+from api.exchanges import Exchange, event_place
+from api.handshakes import Seat, Turned
+from api.replies import error, replayed, reply, rpc_error
+from api.wire import Wire
+from shared.errors import RedisUnavailable
+from shared.logs import Log, trace_of
+from shared.stores.connection import AsyncRedis
+from shared.stores.mcp_events import STANDALONE, McpEventLog
+from shared.stores.mcp_sessions import McpSessionStore
+from shared.stores.mcp_wire import Told
+
+LONGEST_S: Final = 15 * 60
+"""For a request whose client has left; the longest of ours waits five minutes and then applies."""
+
+_PASSED_ON: Final = frozenset({"notifications/cancelled", "notifications/progress"})
+
+_log = Log("api.sessions")
+
+
+class SharedSessions(StreamableHTTPSessionManager):
+    """The SDK's session manager with Redis for a memory."""
+
+    def __init__(
+        self,
+        app: Server[Any],
+        redis: AsyncRedis,
+        *,
+        clock: Callable[[], float],
+        max_request_body_size: int,
+    ) -> None:
+        """`clock` gives epoch seconds."""
+        super().__init__(app, max_request_body_size=max_request_body_size)
+        self._sessions = McpSessionStore(redis, clock=clock)
+        self._events = McpEventLog(redis)
+        self._wire = Wire(redis)
+        self._streams = EventStreams(self._sessions, self._events, self._wire)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Serves requests while this lasts; can be entered once."""
+        async with super().run(), anyio.create_task_group() as ears:
+            ears.start_soon(self._wire.listen)
+            yield
+            ears.cancel_scope.cancel()
+
+    async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request of the handshake era."""
+        try:
+            turned = await self._served(scope, receive, send)
+        except RedisUnavailable as fault:  # raised before an answer has begun, never after
+            body = error("temporarily_unavailable", str(fault)) | {"code": fault.code}
+            after = str(fault.retry_after)
+            await reply(send, HTTPStatus.SERVICE_UNAVAILABLE, body, retry_after=after)
+            return
+        if turned is not None:
+            await reply(send, turned.status, rpc_error(turned.code, turned.message))
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> Turned | None:
+        """Answers a request, or says why it is turned away."""
+        seat = await self._seat(scope)
+        if isinstance(seat, Turned):
+            return seat
+        request = Request(scope, receive)
+        if request.method == "POST":
+            return await self._posted(request, seat, send)
+        if seat is None:
+            return handshakes.NO_SESSION_ID
+        if request.method == "GET":
+            return await self._listened(request, seat, send)
+        if request.method != "DELETE":
+            return handshakes.WRONG_METHOD
+        await self._sessions.end(seat.session_id, seat.session.owner)
+        await self._wire.ended(seat.session_id)
+        await Response(status_code=HTTPStatus.OK)(scope, receive, send)
+        return None
+
+    async def _seat(self, scope: Scope) -> Seat | Turned | None:
+        """The session that a request names, None if it names none."""
+        session_id = handshakes.shown_session_id(scope)
+        if session_id is None or isinstance(session_id, Turned):
+            return session_id
+        session = await self._sessions.load(session_id, handshakes.owner_of(scope))
+        if session is None:
+            return handshakes.NO_SUCH_SESSION
+        return Seat(session_id=session_id, session=session)
+
+    async def _posted(self, request: Request, seat: Seat | None, send: Send) -> Turned | None:
+        body = await request.body()
+        message = handshakes.message_of(request, body)
+        if isinstance(message, Turned):
+            return message
+        scope, receive = request.scope, replayed(body, request.receive)
+        if isinstance(message, JSONRPCRequest) and message.method == "initialize":
+            return await self._opened(message, seat, scope, receive, send)
+        if seat is None:
+            return handshakes.NO_SESSION_ID
+        if isinstance(message, JSONRPCRequest):
+            exchange = Exchange(seat.session_id, seat.session, log=self._events, wire=self._wire)
+            await self._exchanged(exchange, scope, receive, send)
+            return None
+        if not isinstance(message, JSONRPCNotification) or message.method in _PASSED_ON:
+            said = message.model_dump_json(by_alias=True, exclude_unset=True)
+            await self._wire.said(seat.session_id, said)
+        await Response(status_code=HTTPStatus.ACCEPTED)(scope, receive, send)
+        return None
+
+    async def _opened(
+        self,
+        message: JSONRPCRequest,
+        seat: Seat | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Turned | None:
+        """Opens a session, or begins the handshake of a known one anew."""
+        session = handshakes.session_from(message, handshakes.owner_of(scope))
+        if session is None:  # the SDK says what is wrong with it
+            exchange = Exchange(None, None, log=self._events, wire=self._wire)
+            await self._exchanged(exchange, scope, receive, send)
+            return None
+        if not session.fits():
+            return handshakes.TOO_MUCH_SAID
+        session_id = seat.session_id if seat else secrets.token_hex(16)
+        await self._sessions.save(session_id, session)
+        exchange = Exchange(session_id, None, log=self._events, wire=self._wire)
+        status = await self._exchanged(exchange, scope, receive, send)
+        if status is None or status >= HTTPStatus.BAD_REQUEST:
+            with suppress(RedisUnavailable):  # then it idles out, and nobody knows its id
+                await self._sessions.end(session_id, session.owner)
+        return None
+
+    async def _listened(self, request: Request, seat: Seat, send: Send) -> Turned | None:
+        _, takes_events = check_accept_headers(request)
+        if not takes_events:
+            return handshakes.NO_EVENTS
+        last = request.headers.get("last-event-id")
+        place = event_place(last) if last else None
+        if last and place is None:
+            return handshakes.UNKNOWN_EVENT
+        if place is not None and place[0] != STANDALONE:
+            stream = self._streams.of_request(seat, *place)
+        else:
+            own = await self._streams.of_session(seat, place[1] if place else None)
+            if own is None:
+                return handshakes.STREAM_TAKEN
+            stream = own
+        await stream(request.scope, request.receive, send)
+        return None
+
+    async def _exchanged(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> int | None:
+        """Serves one request and returns the status; work whose client has left goes on."""
+        status: int | None = None
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        assert self._task_group is not None  # noqa: S101 - the SDK has checked it
+        await self._task_group.start(self._worked, exchange)
+        try:
+            await exchange.transport.handle_request(scope, receive, watched)
+        finally:
+            if status == HTTPStatus.OK and exchange.is_at_work and self._task_group is not None:
+                self._task_group.start_soon(self._finished, exchange)
+            else:
+                await exchange.end()
+        return status
+
+    async def _worked(
+        self, exchange: Exchange, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Runs an exchange to its end, and lets it hear what concerns it."""
+
+        def hear(told: Told) -> None:
+            if self._task_group is None:
+                return
+            if told.kind == "said":
+                self._task_group.start_soon(exchange.hear, told.body)
+            elif told.kind == "ended":
+                self._task_group.start_soon(exchange.end)
+
+        try:
+            with self._wire.hearing(exchange.session_id or "", hear):
+                await exchange.run(self.app, self._lifespan_state, task_status=task_status)
+        except Exception as crash:  # noqa: BLE001 - one request must not end all the others
+            _log.error("session.crashed", trace=trace_of(crash))
+
+    async def _finished(self, exchange: Exchange) -> None:
+        """Lets a request be answered whose client has left, so that it can hear it later."""
+        if exchange.answers is not None:
+            exchange.answers.elsewhere = True
+            with anyio.move_on_after(LONGEST_S):
+                await exchange.answers.given.wait()
+        await exchange.end()

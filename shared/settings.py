@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import BadConfiguration
@@ -472,11 +473,17 @@ def is_loopback(url: str) -> bool:
 
 
 def _explained(error: ValidationError) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    return "The configuration cannot be used:\n  " + "\n  ".join(lines)
+    problems = error.errors(include_url=False, include_input=False)
+    return "The configuration cannot be used:\n  " + "\n  ".join(map(_told, problems))
+
+
+def _told(problem: ErrorDetails) -> str:
+    """One problem: the variable and what it needs, or, of several variables, what that says."""
+    where = ".".join(str(part) for part in problem["loc"])
+    what = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "too_short":  # pydantic counts a secret's characters as items
+        what = f"needs at least {problem['ctx']['min_length']} characters"
+    return f"{where}: {what}" if where else what
 
 
 def _comma_separated(value: object) -> object:
@@ -508,4 +515,4 @@ def _when(condition: bool, problem: str) -> list[str]:
 
 def _raise_if_any(problems: list[str]) -> None:
     if problems:
-        raise ValueError("Production refuses: " + "; ".join(problems))
+        raise ValueError("Production refuses:\n    " + "\n    ".join(problems))

@@ -294,3 +294,21 @@ def test_an_empty_variable_means_unset_but_an_empty_list_of_namespaces_is_refuse
     _set(monkeypatch, {}, K8S_MCP_ALLOWED_NAMESPACES="")
     with pytest.raises(BadConfiguration, match="K8S_MCP_ALLOWED_NAMESPACES"):
         read_worker_settings()
+
+
+def test_a_problem_is_told_in_our_words_one_to_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFRA_GATE_STATIC_BEARER_TOKEN", "short")
+    with pytest.raises(BadConfiguration) as short:
+        read_gateway_settings()
+    monkeypatch.setenv("INFRA_GATE_STATIC_BEARER_TOKEN", SECRET)
+    monkeypatch.setenv("INFRA_GATE_ENVIRONMENT", "Production")
+    with pytest.raises(BadConfiguration) as laptop:
+        read_gateway_settings()
+
+    assert str(short.value).splitlines()[1:] == [
+        "  INFRA_GATE_STATIC_BEARER_TOKEN: needs at least 16 characters"
+    ]
+    assert "  Production refuses:" in str(laptop.value).splitlines()
+    assert all(line.startswith("    INFRA_GATE_") for line in str(laptop.value).splitlines()[2:]), (
+        str(laptop.value)
+    )

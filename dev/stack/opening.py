@@ -20,6 +20,7 @@ from shared.errors import BadConfiguration, Fault
 from shared.stores.announcements import INDEX
 
 MAX_WORKERS: Final = 8
+MAX_PORT: Final = 65535
 
 OnReady = Callable[[Part, float], None]
 
@@ -64,8 +65,13 @@ def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
     Plans belong to people, people to their issuer and issuers to their port: so ports stay.
 
     Raises:
+        BadConfiguration: these can be no two ports.
         PortBusy: gateway or issuer port is taken; those clients know, so no other will do.
     """
+    if not {gateway_port, issuer_port} <= set(range(MAX_PORT + 1)):
+        raise BadConfiguration(f"A port is a number from 1 to {MAX_PORT}, or 0 for any free one.")
+    if gateway_port and gateway_port == issuer_port:
+        raise BadConfiguration("The gateway and the development issuer need a port each.")
     for port, what, option in (
         (gateway_port, "the gateway", "--port"),
         (issuer_port, "the development issuer", "--issuer-port"),

@@ -56,6 +56,12 @@ def test_a_taken_port_is_refused_with_its_holder_and_a_way_out(taken: int, tmp_p
     assert "--port" in told
 
 
+@pytest.mark.parametrize(("gateway", "issuer"), [(70000, 0), (0, -1), (4000, 4000)])
+def test_what_can_be_no_two_ports_is_refused(gateway: int, issuer: int, tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="port"):
+        claimed(Places(state=tmp_path), gateway_port=gateway, issuer_port=issuer)
+
+
 def test_ports_of_nobodys_concern_are_chosen_anew_when_taken(taken: int) -> None:
     assert ports.choose(taken) != taken
     assert ports.is_free(ports.choose(0))

@@ -251,6 +251,7 @@ def test_the_claims_of_an_access_token_for_us_are_accepted() -> None:
     assert _check(aud=["https://gateway.example/mcp", "https://other.example"]) is None
     assert _check(exp=NOW + 0.5, iat=NOW - 0.5, nbf=NOW - 1.5) is None
     assert _check(nonce="n", auth_time=NOW, typ="Bearer", azp="agent") is None
+    assert all(_check(typ=typ) is None for typ in ("Bearer", "DPoP", "JWT", "at+jwt"))
     assert _check(sub="s") is None
     assert _check(sub="s" * 255) is None
 
@@ -296,7 +297,10 @@ def test_an_access_token_may_live_a_day_and_no_longer(lifetime: int, code: str |
         ({"iat": NOW, "exp": NOW - 5}, "claim_lifetime"),
         ({"typ": "ID"}, "claim_purpose"),
         ({"typ": "Refresh"}, "claim_purpose"),
+        ({"typ": "bearer"}, "claim_purpose"),
+        ({"typ": None}, "claim_purpose"),
         ({"at_hash": "x"}, "claim_purpose"),
+        ({"c_hash": "x"}, "claim_purpose"),
         ({"events": {}}, "claim_purpose"),
     ],
 )

@@ -30,7 +30,9 @@ def main(
     """Returns 0 when enough mutants of the modules named in `argv` were killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="such as shared/approvals.py", metavar="MODULE")
-    parser.add_argument("--line", type=int, help="only the mutants of this line")
+    parser.add_argument(
+        "--line", type=int, action="append", metavar="N", help="only the mutants of these lines"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th mutant")
     parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
     options = parser.parse_args(argv)
@@ -86,7 +88,7 @@ def _mutated(
     verdicts: Counter[Verdict] = Counter()
     source = (root / module).read_text("utf-8")
     for mutant in list(mutants(source))[:: options.every]:
-        if options.line is not None and mutant.line != options.line:
+        if options.line and mutant.line not in options.line:
             continue
         verdict = Verdict.SURVIVED
         for names, limit in zip(rounds, limits, strict=True):

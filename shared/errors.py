@@ -122,7 +122,7 @@ class Forbidden(ClusterFault):
 
 
 class AdmissionDenied(ClusterFault):
-    """403 or 400 by an admission webhook, policy or quota."""
+    """403, 422 or 400 by an admission webhook, policy or quota."""
 
     code = "denied_by_admission"
 

@@ -122,6 +122,24 @@ def test_the_kubeconfig_may_do_what_a_worker_does_and_no_more() -> None:
     assert granted == needed
 
 
+def test_a_role_gets_the_shipped_files_in_each_namespace() -> None:
+    made = _objects("--role", "planner", "--namespace", "one", "--namespace", "two")
+    rules = {
+        one["metadata"]["namespace"]: one["rules"]
+        for one in made
+        if (one["kind"], one["metadata"]["name"]) == ("Role", "infragate-planner")
+    }
+    shipped = yaml.safe_load_all(
+        (REPOSITORY / "deploy" / "kubernetes" / "served-namespace.yaml").read_text("utf-8")
+    )
+
+    assert rules.keys() == {"one", "two"}
+    assert rules["one"] == rules["two"] in [one.get("rules") for one in shipped]
+    assert all("namespace" in one["metadata"] for one in made if "Cluster" not in one["kind"])
+    with pytest.raises(subprocess.CalledProcessError):
+        _objects("--role", "admin")
+
+
 def test_the_kubeconfig_serves_several_namespaces_but_never_those_of_the_system() -> None:
     roles = [
         one["metadata"]["namespace"]

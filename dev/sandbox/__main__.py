@@ -17,13 +17,24 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dev.sandbox import kubeconfig, rbac
+from dev.sandbox.admission import Admission
 from dev.sandbox.sandbox import Sandbox, Settings
+
+PLANNERS_POLICY = Path(__file__).parents[2] / "deploy" / "kubernetes" / "admission-policy.yaml"
 
 
 def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     state: Path = options.state
     identities = rbac.load(options.rbac) if options.rbac else rbac.standard()
+    files = options.admission or _policies_of(options.seed, options.emulate)
+    if not files:
+        identities.pop("planner", None)  # RBAC alone would let it write
+    try:
+        admission = _admission(files)
+    except ValueError as error:
+        print(f"simulated cluster: {error}", file=sys.stderr)
+        return 2
     credentials = kubeconfig.prepare(state, list(identities), datetime.now(UTC))
     try:
         listener = socket.create_server((options.host, options.port), backlog=256)
@@ -41,8 +52,24 @@ def main(argv: list[str] | None = None) -> int:
     )
     url = options.url or f"https://127.0.0.1:{port}"
     kubeconfig.write(state, credentials, url)
-    asyncio.run(_serve(settings, credentials, identities, listener, url))
+    asyncio.run(_serve(settings, credentials, identities, listener, url, admission))
     return 0
+
+
+def _policies_of(seed: str, emulate: str) -> list[Path]:
+    """The demo's policies: the one that is shipped, where it is and servers know such things."""
+    shipped = seed == "demo" and emulate != "1.20" and PLANNERS_POLICY.exists()
+    return [PLANNERS_POLICY] if shipped else []
+
+
+def _admission(files: list[Path]) -> Admission:
+    """Raises ValueError for a file that cannot be obeyed."""
+    if not files:
+        return Admission()
+    # Not in images, which have no policies either, and slow to import.
+    from dev.sandbox import policies  # noqa: PLC0415
+
+    return Admission(policies.load(files))
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -57,6 +84,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--emulate", choices=("1.36", "1.20"), default="1.36")
     parser.add_argument("--pace", type=float, default=1.0, help="1: a rollout takes 1 to 2 s")
     parser.add_argument("--rbac", type=Path, help="JSON file with other rules")
+    parser.add_argument(
+        "--admission",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="policies and bindings; the demo has the planner's if none is named",
+    )
     parser.add_argument("--forget", action="store_true", help="keep no objects between runs")
     return parser.parse_args(argv)
 
@@ -102,9 +136,10 @@ async def _serve(
     identities: dict[str, rbac.Identity],
     listener: socket.socket,
     url: str,
+    admission: Admission,
 ) -> None:
     tokens = {token: name for name, token in credentials.tokens.items()}
-    sandbox = Sandbox(settings, identities=identities, tokens=tokens)
+    sandbox = Sandbox(settings, identities=identities, tokens=tokens, admission=admission)
     sandbox.start()
     config = uvicorn.Config(
         sandbox.server,

@@ -1,7 +1,8 @@
 """Who may do what in the simulated cluster: identities, rules, one decision; pure.
 
-The rules are those of the ServiceAccounts in `deploy/`. Source: Kubernetes page "Using RBAC
-Authorization"; texts from apiserver `pkg/endpoints/handlers/responsewriters/errors.go`.
+The rules are those of the ServiceAccounts in `deploy/kubernetes/`; the applier may foresee
+autoscalers as the planner does, since it often serves all roles. Source: Kubernetes page "Using
+RBAC Authorization"; texts from apiserver `pkg/endpoints/handlers/responsewriters/errors.go`.
 """
 
 import json
@@ -14,7 +15,7 @@ from dev.sandbox.status import ApiError
 
 DEMO = "mcp-nginx-demo"
 SYSTEM = "infragate-system"
-READ = ("get", "list", "watch")
+LOOK = ("get", "list")
 CHANGE = ("create", "patch", "delete")
 
 
@@ -49,43 +50,43 @@ class Identity:
     rules: tuple[Rule, ...]
 
 
-def reader_rules(namespace: str) -> tuple[Rule, ...]:
-    def read(group: str, *resources: str) -> Rule:
-        return Rule(groups=(group,), resources=resources, verbs=READ, namespace=namespace)
-
-    return (
-        read("apps", "deployments", "replicasets"),
-        read("", "pods", "services", "configmaps", "endpoints"),
-        read("events.k8s.io", "events"),
-        read("discovery.k8s.io", "endpointslices"),
-        read("autoscaling", "horizontalpodautoscalers"),
-        Rule(groups=("",), resources=("pods/log",), verbs=("get",), namespace=namespace),
-        CLUSTER_ID,
-    )
-
-
 # The uid of kube-system is how a cluster is told from another.
 CLUSTER_ID = Rule(groups=("",), resources=("namespaces",), verbs=("get",), names=("kube-system",))
 
 
-def applier_rules(namespace: str) -> tuple[Rule, ...]:
+def reader_rules(namespace: str) -> tuple[Rule, ...]:
+    return (
+        _rule_in(namespace, "apps", ("deployments", "replicasets"), LOOK),
+        _rule_in(namespace, "", ("pods", "services", "configmaps", "endpoints"), LOOK),
+        _rule_in(namespace, "", ("pods/log",), ("get",)),
+        _rule_in(namespace, "events.k8s.io", ("events",), ("list",)),
+        _rule_in(namespace, "discovery.k8s.io", ("endpointslices",), ("list",)),
+        CLUSTER_ID,
+    )
+
+
+def planner_rules(namespace: str) -> tuple[Rule, ...]:
+    """Write verbs too: a dry-run is authorized like the write (see `dev.sandbox.admission`)."""
     return (
         *reader_rules(namespace),
-        Rule(groups=("apps",), resources=("deployments",), verbs=CHANGE, namespace=namespace),
-        Rule(
-            groups=("apps",),
-            resources=("deployments/scale",),
-            verbs=("get", "patch"),
-            namespace=namespace,
-        ),
-        Rule(groups=("",), resources=("services", "configmaps"), verbs=CHANGE, namespace=namespace),
-        Rule(
-            groups=("coordination.k8s.io",),
-            resources=("leases",),
-            verbs=(*READ, "create", "update", "patch", "delete"),
-            namespace=SYSTEM,
-        ),
+        _rule_in(namespace, "apps", ("deployments",), CHANGE),
+        _rule_in(namespace, "", ("services", "configmaps"), CHANGE),
+        _rule_in(namespace, "autoscaling", ("horizontalpodautoscalers",), ("list",)),
     )
+
+
+def applier_rules(namespace: str) -> tuple[Rule, ...]:
+    leases = ("get", "list", "create", "delete")
+    return (
+        *planner_rules(namespace),
+        _rule_in(SYSTEM, "coordination.k8s.io", ("leases",), leases),
+    )
+
+
+def _rule_in(
+    namespace: str, group: str, resources: tuple[str, ...], verbs: tuple[str, ...]
+) -> Rule:
+    return Rule(groups=(group,), resources=resources, verbs=verbs, namespace=namespace)
 
 
 EVERYTHING = (Rule(groups=("*",), resources=("*",), verbs=("*",)),)
@@ -93,14 +94,15 @@ ANONYMOUS = Identity(user="system:anonymous", rules=())
 
 
 def account(name: str) -> str:
-    return f"system:serviceaccount:{DEMO}:{name}"
+    return f"system:serviceaccount:{SYSTEM}:{name}"
 
 
 def standard() -> dict[str, Identity]:
-    """Identities by short name."""
+    """Identities by short name; the planner's writes are kept from it by a policy alone."""
     return {
         "admin": Identity(user="kubernetes-admin", rules=EVERYTHING),
         "applier": Identity(user=account("infragate-applier"), rules=applier_rules(DEMO)),
+        "planner": Identity(user=account("infragate-planner"), rules=planner_rules(DEMO)),
         "reader": Identity(user=account("infragate-reader"), rules=reader_rules(DEMO)),
     }
 

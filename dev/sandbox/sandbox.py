@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dev.sandbox import seeds
+from dev.sandbox.admission import Admission
 from dev.sandbox.cluster import Cluster
 from dev.sandbox.controllers import Controllers
 from dev.sandbox.events import Recorder
@@ -42,6 +43,7 @@ class Sandbox:
         *,
         identities: Mapping[str, Identity],
         tokens: Mapping[str, str],
+        admission: Admission,
     ) -> None:
         self._settings = settings
         self.store = Store()
@@ -55,7 +57,14 @@ class Sandbox:
             self.store.listen(self._on_change)
         self._kubelet = Kubelet(self.cluster, recorder, garbage, logs)
         self._controllers = Controllers(self.cluster, recorder, garbage)
-        self.server = Server(self.cluster, garbage, logs, identities=identities, tokens=tokens)
+        self.server = Server(
+            self.cluster,
+            garbage,
+            logs,
+            identities=identities,
+            tokens=tokens,
+            admission=admission,
+        )
 
     def start(self) -> None:
         self._kubelet.adopt()

@@ -1,6 +1,6 @@
 """The HTTP side of the simulated API server: who asks, may they, what for, and the answer.
 
-One ASGI application. What requests do is in `reads`, `writes`, `scales` and `logs`.
+One ASGI application. What requests do is in `reads`, `changes` and `logs`.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from dev.sandbox import control, discovery, queries, rbac, reads, targets
+from dev.sandbox.admission import Admission
+from dev.sandbox.changes import Changes
 from dev.sandbox.cluster import Cluster
 from dev.sandbox.events import shown
 from dev.sandbox.faults import Fault, Faults, RequestLog
@@ -23,7 +25,7 @@ from dev.sandbox.resources import Obj, Resource, served
 from dev.sandbox.scales import Scales
 from dev.sandbox.status import ApiError, no_such_path
 from dev.sandbox.targets import Target
-from dev.sandbox.writes import Answer, Writes
+from dev.sandbox.writes import Answer
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -41,6 +43,7 @@ class Server:
         *,
         identities: Mapping[str, Identity],
         tokens: Mapping[str, str],
+        admission: Admission,
     ) -> None:
         self.cluster = cluster
         self.faults = Faults()
@@ -50,8 +53,8 @@ class Server:
         self._identities = identities
         self._tokens = tokens
         self._logs = logs
-        self._writes = Writes(cluster, garbage)
         self._scales = Scales(cluster)
+        self._changes = Changes(cluster, garbage, self._scales, admission)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -153,6 +156,9 @@ class Server:
             raise rbac.forbidden(who, target.asked)
         if target.asked.path:
             return self._discover(request)
+        return await self._answered(request, target, who)
+
+    async def _answered(self, request: Request, target: Target, who: Identity) -> Response:
         if target.asked.group == "authorization.k8s.io":
             return _json(201, _review(await _read(request), who))
         if target.resource is None:
@@ -162,7 +168,10 @@ class Server:
             raise ApiError(405, "MethodNotAllowed", text, details={})
         if target.subresource and target.subresource not in target.resource.subresources:
             raise no_such_path()
-        return await self._perform(request, target, target.resource)
+        if target.asked.verb in ("get", "list", "watch"):
+            return self._read(request, target, target.resource)
+        body = await _read(request)
+        return _written(self._changes.make(who, request, target, target.resource, body))
 
     def _discover(self, request: Request) -> Response:
         path = request.url.path.rstrip("/")
@@ -174,31 +183,6 @@ class Server:
         if body is None:
             return PlainTextResponse("404 page not found\n", status_code=404)
         return _json(200, body)
-
-    async def _perform(self, request: Request, target: Target, resource: Resource) -> Response:
-        asked = target.asked
-        if asked.verb in ("get", "list", "watch"):
-            return self._read(request, target, resource)
-        body = await _read(request)
-        options = queries.options(request, asked.verb)
-        namespace, name = asked.namespace if resource.namespaced else "", asked.name
-        content = request.headers.get("content-type", "").partition(";")[0].strip()
-        if target.subresource == "scale" and asked.verb == "patch":
-            answer = self._scales.patch(resource, namespace, name, body, content, options)
-        elif target.subresource == "scale" and asked.verb == "update":
-            scale = json.loads(body)
-            answer = self._scales.put(resource, namespace, name, scale, options)
-        elif target.subresource:
-            raise no_such_path()
-        elif asked.verb == "create":
-            answer = self._writes.create(resource, namespace, body, options)
-        elif asked.verb == "update":
-            answer = self._writes.update(resource, namespace, name, body, options)
-        elif asked.verb == "patch":
-            answer = self._writes.patch(resource, namespace, name, body, content, options)
-        else:
-            answer = self._writes.delete(resource, namespace, name, queries.deletion(request, body))
-        return _answered(answer)
 
     def _read(self, request: Request, target: Target, resource: Resource) -> Response:
         asked, query = target.asked, request.query_params
@@ -269,7 +253,7 @@ def _refusal(error: ApiError) -> Response:
     return _json(error.code, error.status, error.headers)
 
 
-def _answered(answer: Answer) -> Response:
+def _written(answer: Answer) -> Response:
     response = _json(answer.code, answer.body)
     for warning in answer.warnings:
         quoted = warning.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,15 +1,14 @@
 """`.kube/make-kubeconfig` on a real cluster; the sandbox has no RBAC objects, so not there."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / ".kube" / "make-kubeconfig"
+from tests.cluster.roles import KUBECTL, MAKE_KUBECONFIG, made
+
 ADMIN = os.environ.get("INFRAGATE_TEST_ADMIN_KUBECONFIG")
-KUBECTL = os.environ.get("INFRAGATE_TEST_KUBECTL") or shutil.which("kubectl")
 
 if ADMIN and KUBECTL:  # a test that exists only where it can run is never skipped in silence
 
@@ -17,19 +16,40 @@ if ADMIN and KUBECTL:  # a test that exists only where it can run is never skipp
     def test_it_makes_a_kubeconfig_that_may_do_what_a_worker_does_and_no_more(
         tmp_path: Path,
     ) -> None:
-        made = tmp_path / "made.config"
+        output = tmp_path / "made.config"
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "kubectl").symlink_to(str(KUBECTL))
         path = f"{tmp_path}/bin:{os.environ['PATH']}"
         environment = os.environ | {"KUBECONFIG": str(ADMIN), "PATH": path}
 
-        subprocess.run([SCRIPT, "--output", made], env=environment, check=True)
+        subprocess.run([MAKE_KUBECONFIG, "--output", output], env=environment, check=True)
 
-        assert made.stat().st_mode & 0o777 == 0o600
-        assert may(made, "patch", "deployments.apps", "-n", "mcp-nginx-demo")
-        assert may(made, "create", "leases.coordination.k8s.io", "-n", "infragate-system")
-        assert not may(made, "get", "secrets", "-n", "mcp-nginx-demo")
-        assert not may(made, "get", "pods", "-n", "default")
+        assert output.stat().st_mode & 0o777 == 0o600
+        assert may(output, "patch", "deployments.apps", "-n", "mcp-nginx-demo")
+        assert may(output, "create", "leases.coordination.k8s.io", "-n", "infragate-system")
+        assert not may(output, "get", "secrets", "-n", "mcp-nginx-demo")
+        assert not may(output, "get", "pods", "-n", "default")
+
+    @pytest.mark.cluster
+    @pytest.mark.parametrize("role", ["reader", "planner", "applier"])
+    def test_each_role_gets_an_identity_of_its_own_with_its_own_rights(
+        tmp_path: Path, role: str
+    ) -> None:
+        output = tmp_path / f"{role}.config"
+
+        said = made(role, output)
+
+        assert f"ServiceAccount infragate-system/infragate-{role}" in said
+        assert output.stat().st_mode & 0o777 == 0o600
+        served = ("-n", "mcp-nginx-demo")
+        claims = ("create", "leases.coordination.k8s.io", "-n", "infragate-system")
+        assert may(output, "list", "pods", *served)
+        assert may(output, "patch", "deployments.apps", *served) is (role != "reader")
+        assert may(output, *claims) is (role == "applier")
+        for forbidden in ("get secrets", "update configmaps", "create pods/exec", "watch pods"):
+            assert not may(output, *forbidden.split(), *served), forbidden
+        if role == "planner":
+            assert ("policy" in said) is not ("has no validating" in said)
 
 
 def may(kubeconfig: Path, *question: str) -> bool:

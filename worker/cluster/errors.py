@@ -26,6 +26,11 @@ _RBAC = re.compile(
 _STRICT = re.compile(r'(unknown|duplicate) field "([^"]{1,200})"')
 _MANAGER = re.compile(r'conflict with "([^"]{1,200})"')
 _NOT_PATCHABLE = "the server rejected our request due to an error in our request"
+_POLICY = re.compile(
+    r"ValidatingAdmissionPolicy '(?P<policy>[^']{1,253})'(?: with binding '[^']{1,253}')?"
+    r" denied request: (?P<why>.+)",
+    re.DOTALL,
+)
 _ADMISSION = ("admission webhook", "ValidatingAdmissionPolicy", "failed calling webhook")
 
 
@@ -112,6 +117,9 @@ def fault_of(status: int, body: bytes, *, verb: str = "") -> faults.ClusterFault
     """
     answer = _status_of(body)
     message = cleaned_message(answer.message or "") or f"The API server answered {status}."
+    if found := _POLICY.search(answer.message or ""):
+        why = f"The cluster's admission policy '{found['policy']}' refused it: {found['why']}"
+        return faults.AdmissionDenied(cleaned_message(why), status=status)
     if _by_admission(answer):
         return faults.AdmissionDenied(message, status=status)
     if fixed := _FIXED.get(status):

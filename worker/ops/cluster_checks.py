@@ -85,7 +85,7 @@ def _identity(cluster: Cluster, *, production: bool) -> Iterator[Diagnosis]:
 
 def _namespace(cluster: Cluster, namespace: str, roles: tuple[Role, ...]) -> Iterator[Diagnosis]:
     wanted, banned = rights.needed(roles), rights.forbidden(roles)
-    held = _held(cluster, namespace, wanted | banned)
+    held = _held(cluster, namespace, wanted | banned | rights.FORESEEING)
     names = "+".join(roles)
     yield judged(
         wanted <= held,
@@ -94,6 +94,9 @@ def _namespace(cluster: Cluster, namespace: str, roles: tuple[Role, ...]) -> Ite
         f"{namespace}: {names} lacks {_listed(wanted - held)}",
         f"grant them ({TABLE})",
     )
+    if Role.PLAN in roles and not held >= rights.FORESEEING:
+        said = f"{namespace}: plan cannot {_listed(rights.FORESEEING)} (optional)"
+        yield not_checked(ABOUT, f"{said}; no plan foresees an autoscaler")
     yield _excess(namespace, banned & held)
 
 

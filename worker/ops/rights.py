@@ -1,6 +1,6 @@
 """What each role needs to be allowed in the cluster, and what none must be. Asks nobody.
 
-The table of docs/operations.md (Rights), as data.
+The table of docs/operations.md (Rights), as data; `deploy/kubernetes/` grants exactly that.
 """
 
 from collections.abc import Sequence
@@ -44,6 +44,10 @@ CHANGING: Final = _rights(_CHANGE, "apps", "deployments") | _rights(
 )
 CLAIMING: Final = _rights((*_LOOK, "create", "delete"), "coordination.k8s.io", "leases")
 """In the namespace `infragate-system`."""
+FORESEEING: Final = _rights(("list",), "autoscaling", "horizontalpodautoscalers")
+"""Optional for planners: without it no plan says that an autoscaler will undo a scale."""
+KNOWING: Final = _rights(("get",), "", "namespaces")
+"""For all roles or for none, in the cluster as a whole, of the namespace `kube-system` alone."""
 
 NEEDED: Final = {
     Role.READ: READING,

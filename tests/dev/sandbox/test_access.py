@@ -21,7 +21,7 @@ from tests.dev.sandbox.conftest import (
     deployment,
 )
 
-READER = "system:serviceaccount:mcp-nginx-demo:infragate-reader"
+READER = "system:serviceaccount:infragate-system:infragate-reader"
 
 
 def test_a_refusal_names_verb_resource_and_namespace(reader: Client) -> None:

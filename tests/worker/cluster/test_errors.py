@@ -54,6 +54,22 @@ def test_what_admission_refuses_is_not_called_rbac_or_validation(
     assert isinstance(_fault(code, reason, message), faults.AdmissionDenied)
 
 
+def test_a_policy_that_refused_is_named_with_its_own_words_whole() -> None:
+    words = "InfraGate's planner may only dry-run; approved plans are written by the applier."
+    name = "x" * 63
+
+    fault = _fault(
+        403,
+        "Forbidden",
+        f'deployments.apps "{name}" is forbidden: ValidatingAdmissionPolicy'
+        f" 'infragate-planner-dry-run-only' with binding '{name}' denied request: {words}",
+    )
+
+    assert fault.message == (
+        "The cluster's admission policy 'infragate-planner-dry-run-only' refused it: " + words
+    )
+
+
 def test_validation_names_its_fields() -> None:
     causes = [{"reason": "FieldValueRequired", "message": "Required value", "field": "spec.x"}]
 

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import BadConfiguration
+from shared.manifests import name_refusal
 from shared.messages import Role
 
 DEFAULT_NAMESPACES = ("mcp-nginx-demo",)
@@ -388,6 +389,8 @@ class WorkerSettings(TrailSettings, Common):
     def _some_namespace(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("names no namespace; an empty list would allow nothing")
+        if any(name_refusal(name, label=True) for name in value):
+            raise ValueError("names something that is no namespace (an RFC 1123 label)")
         return value
 
     @model_validator(mode="after")

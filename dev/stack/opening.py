@@ -17,6 +17,7 @@ from dev.stack.parts import Part, Wish, parts
 from dev.stack.places import Places, Record, read_record, write_record
 from dev.stack.running import Signals, Stack
 from shared.errors import BadConfiguration, Fault
+from shared.manifests import name_refusal
 from shared.stores.announcements import INDEX
 
 MAX_WORKERS: Final = 8
@@ -105,6 +106,9 @@ def wish_from(
     names = tuple(part.strip() for part in namespaces.split(",") if part.strip())
     if not names:
         raise BadConfiguration("--namespaces names none; agents could see nothing.")
+    for name in names:
+        if (refusal := name_refusal(name, what="Namespace", label=True)) is not None:
+            raise BadConfiguration(f"--namespaces: {refusal.message}")
     if not 1 <= workers <= MAX_WORKERS:
         raise BadConfiguration(f"--workers must be between 1 and {MAX_WORKERS}.")
     if environment.get("INFRA_GATE_ENVIRONMENT", "").strip().lower() == "production":

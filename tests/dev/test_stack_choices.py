@@ -62,6 +62,11 @@ def test_what_can_be_no_two_ports_is_refused(gateway: int, issuer: int, tmp_path
         claimed(Places(state=tmp_path), gateway_port=gateway, issuer_port=issuer)
 
 
+def test_what_is_no_namespace_is_refused() -> None:
+    with pytest.raises(BadConfiguration, match="--namespaces: Namespace 'A_b'"):
+        wish(namespaces="mcp-nginx-demo,A_b")
+
+
 def test_ports_of_nobodys_concern_are_chosen_anew_when_taken(taken: int) -> None:
     assert ports.choose(taken) != taken
     assert ports.is_free(ports.choose(0))

@@ -65,6 +65,15 @@ def test_where_no_stack_ever_ran_the_environment_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("INFRA_GATE_GUARD_AUDIT_ROOT", str(tmp_path / "audit"))
-    assert trails(tmp_path / "nowhere") == ()
-    assert main(["audit", "verify", "--state", str(tmp_path / "nowhere")]) == 2
+    monkeypatch.setenv("INFRAGATE_STATE", str(tmp_path / "nowhere"))
+    assert trails(None) == ()
+    assert main(["audit", "verify"]) == 2
     assert str(tmp_path / "audit") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["audit", "verify"], ["keys", "show"]])
+def test_a_named_state_without_a_stack_is_not_replaced_by_something_else(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--state", str(tmp_path / "nowhere")]) == 2
+    assert "No stack was ever started" in capsys.readouterr().err

@@ -185,6 +185,14 @@ def test_an_empty_list_of_namespaces_is_refused(
         read_worker_settings()
 
 
+@pytest.mark.parametrize("value", ["A_b", "ok,-", "a.b", "x" * 64, "a b"])
+def test_what_is_no_namespace_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_MCP_ALLOWED_NAMESPACES", value)
+
+    with pytest.raises(BadConfiguration, match=r"K8S_MCP_ALLOWED_NAMESPACES: .*no namespace"):
+        read_worker_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -19,9 +19,11 @@ from api.login import Login
 from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig, make_client
+from api.remote import make_remote
 from api.review import Pins, Review
 from api.sessions import SharedSessions
 from api.tools import make_server
+from api.visits import Visits
 from shared.keysets import RemoteKeys
 from shared.logs import Log
 from shared.release import VERSION
@@ -125,6 +127,19 @@ def _with_pages(
     review = Review(
         plans=PlanView(redis), dispatch=dispatch, pins=Pins.from_settings(settings), now=_now
     )
+    if settings.terminal_client_id is not None:
+        web.include_router(
+            make_remote(
+                review=review,
+                visits=Visits(
+                    store=LoginStore(redis),
+                    keys=keys,
+                    issuer=settings.oauth_authority,
+                    client_id=settings.terminal_client_id,
+                    now=_now,
+                ),
+            )
+        )
     web.include_router(
         make_pages(review=review, login=login, provider=provider, settings=settings, now=_now)
     )

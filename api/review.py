@@ -16,6 +16,7 @@ from shared.approvals import (
     SignedStatement,
     approver_refusal,
     read_signed_receipt,
+    read_signed_receipts,
 )
 from shared.digests import words
 from shared.errors import NoWorker, Refusal
@@ -89,11 +90,14 @@ class Reviewed:
 
     plan: Plan
     digest: str
+    seal: str
     state: State
     simulated: bool
     cluster_live: bool
     """False when no worker serves the plan's cluster at the moment."""
     receipt: SignedReceipt | None = None
+    co_receipts: tuple[SignedReceipt, ...] = ()
+    """The earlier approvals of a plan that needs several, as Redis says."""
     outcome: Outcome | None = None
     decided_by: Identity | None = None
     decided_reason: str = ""
@@ -219,9 +223,24 @@ class Review:
             token,
             statement=statement.document(),
         )
-        call = ProofCall(plan_id=statement.plan_id, signed=signed, sealed_token=sealed)
-        answer = await self._call(shown.plan, call, statement.approver)
+        answer = await self._carry(shown.plan, signed, sealed)
         return answer if isinstance(answer, Refusal) else None
+
+    async def carry(self, signed: SignedStatement, sealed_token: str) -> JSON | Refusal:
+        """Brings the applier a proof that is encrypted to it already; returns what it says.
+
+        Raises:
+            Fault: Redis, the worker or the dispatcher did not work.
+        """
+        statement = signed.statement
+        shown = await self._as_shown(statement.plan_id, statement.plan_digest)
+        if isinstance(shown, Refusal):
+            return shown
+        return await self._carry(shown.plan, signed, sealed_token)
+
+    async def _carry(self, plan: Plan, signed: SignedStatement, sealed: str) -> JSON | Refusal:
+        call = ProofCall(plan_id=plan.id, signed=signed, sealed_token=sealed)
+        return await self._call(plan, call, signed.statement.approver)
 
     async def deny(
         self, plan_id: str, *, reason: str, approver: Identity, groups: frozenset[str]
@@ -344,6 +363,7 @@ def _reviewed(
     return Reviewed(
         plan=plan,
         digest=stored.sealed.digest,
+        seal=stored.sealed.seal,
         state=state_at(
             stored.state,
             now=now,
@@ -353,11 +373,17 @@ def _reviewed(
         simulated=any(worker.simulated for worker in workers),
         cluster_live=bool(workers),
         receipt=receipt,
+        co_receipts=_co_receipts(stored.co_receipts),
         outcome=_outcome(stored.outcome),
         decided_by=_identity(stored.decided_by),
         decided_reason=stored.decided_reason or "",
         decided_at=stored.decided_at,
     )
+
+
+def _co_receipts(document: str | None) -> tuple[SignedReceipt, ...]:
+    receipts = () if document is None else read_signed_receipts(document)
+    return () if isinstance(receipts, Refusal) else receipts
 
 
 def _outcome(document: str | None) -> Outcome | None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Final
 
 COMMANDS: Final = {
+    "approve": ("dev.stack.approval", "show a plan in this terminal and sign in to approve it"),
     "audit": ("dev.stack.audit", "check the audit log; show or export the story of one plan"),
     "keys": ("dev.stack.keys", "show, make, rotate and retire the workers' keys"),
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),

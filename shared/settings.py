@@ -4,6 +4,7 @@ A bad value stops the process with a message that names the variable and never r
 `Production` refuses everything that is only good enough for a laptop.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -375,7 +376,7 @@ class WorkerSettings(TrailSettings, Common):
     @field_validator("notice_url")
     @classmethod
     def _acceptable_webhook(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_webhook(value.get_secret_value()):
+        if value is not None and not _is_secure(value.get_secret_value()):
             raise ValueError("needs https:// without a name and password (http:// on loopback)")
         return value
 
@@ -433,6 +434,80 @@ class WorkerSettings(TrailSettings, Common):
         ]
 
 
+class TerminalSettings(BaseSettings):
+    """Settings of an approver's terminal, which believes what is pinned here and nothing else.
+
+    No defaults for what trust rests on, in any environment: whoever has not pinned keys sees no
+    plan.
+    """
+
+    model_config = Common.model_config
+
+    approval_base_url: str = Field(validation_alias="INFRA_GATE_APPROVAL_BASE_URL")
+    """The approvals service; it carries sealed documents and is believed in nothing."""
+
+    oauth_authority: str = Field(validation_alias="INFRA_GATE_OAUTH_AUTHORITY")
+    """The identity provider's issuer, compared exactly."""
+
+    oauth_metadata_address: str | None = Field(
+        default=None, validation_alias="INFRA_GATE_OAUTH_METADATA_ADDRESS"
+    )
+
+    client_id: str = Field(
+        default=TERMINAL_CLIENT, validation_alias="INFRA_GATE_APPROVAL_CLI_CLIENT_ID"
+    )
+    """The public client at the provider, as appliers and approvals service name it."""
+
+    seal_public_keys: CommaSeparated = Field(
+        min_length=1, validation_alias="INFRA_GATE_SEAL_PUBLIC_KEYS"
+    )
+    """Planners whose plans are shown (base64url, comma separated)."""
+
+    receipt_public_keys: CommaSeparated = Field(
+        min_length=1, validation_alias="INFRA_GATE_RECEIPT_PUBLIC_KEYS"
+    )
+    """Appliers whose statements and receipts are believed (base64url, comma separated)."""
+
+    proof_public_key: str = Field(validation_alias="INFRA_GATE_PROOF_PUBLIC_KEY")
+    """The appliers' encryption key (base64url): nobody else can read a login."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value != ""}
+
+    @field_validator("seal_public_keys", "receipt_public_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return _comma_separated(value)
+
+    @field_validator("approval_base_url", "oauth_authority", "oauth_metadata_address")
+    @classmethod
+    def _secure(cls, value: str | None) -> str | None:
+        if value is not None and not _is_secure(value):
+            raise ValueError("needs https:// without a name and password (http:// on loopback)")
+        return value
+
+
+def read_terminal_settings(given: Mapping[str, str] | None = None) -> TerminalSettings:
+    """Returns a terminal's settings: exactly those `given` by name, else the environment's.
+
+    Raises:
+        BadConfiguration: one is missing, unknown or cannot be used; the text names the variables.
+    """
+    names = {str(field.validation_alias) for field in TerminalSettings.model_fields.values()}
+    unknown = sorted(set(given or {}) - names)
+    if unknown:
+        raise BadConfiguration(f"A terminal knows no setting {', '.join(unknown)}.")
+    alone = dict.fromkeys(names, "") if given is not None else {}
+    try:
+        return TerminalSettings(**{**alone, **(given or {})})  # type: ignore[arg-type]  # texts, as in the environment
+    except ValidationError as error:
+        raise BadConfiguration(_explained(error)) from None
+
+
 def read_gateway_settings() -> GatewaySettings:
     """Returns the gateway's settings from the environment.
 
@@ -485,7 +560,10 @@ def _told(problem: ErrorDetails) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     what = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "too_short":  # pydantic counts a secret's characters as items
-        what = f"needs at least {problem['ctx']['min_length']} characters"
+        least = problem["ctx"]["min_length"]
+        what = "must name one" if least == 1 else f"needs at least {least} characters"
+    if problem["type"] == "missing":
+        what = "must be set"
     return f"{where}: {what}" if where else what
 
 
@@ -500,7 +578,7 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _is_webhook(url: str) -> bool:
+def _is_secure(url: str) -> bool:
     parts = urlsplit(url)
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
     return secure and bool(parts.hostname) and "@" not in parts.netloc

@@ -34,6 +34,22 @@ def test_a_gateway_process_loads_no_cluster_client_no_worker_and_no_queue_librar
     assert not loaded & {"worker", "dev", "kubernetes", "celery", "kombu"}
 
 
+def test_an_approvers_terminal_loads_no_redis_no_web_framework_and_no_worker() -> None:
+    loaded = loaded_by("import api.terminal.__main__")
+
+    assert "api" in loaded
+    assert not loaded & {
+        "redis",
+        "fastapi",
+        "starlette",
+        "mcp",
+        "jinja2",
+        "worker",
+        "dev",
+        "celery",
+    }
+
+
 @pytest.mark.promise("workers-serve-no-http")
 def test_a_worker_process_loads_no_web_framework_and_no_gateway() -> None:
     loaded = loaded_by("import worker.app, worker.verbs, worker.serving")

@@ -81,6 +81,7 @@ def test_the_gateway_starts_with_only_its_own_extra(lean_api: Path, tmp_path: Pa
     assert not imports(lean_api, "kubernetes")
     assert not imports(lean_api, "worker")
     assert not imports(lean_api, "dev")
+    assert imports(lean_api, "api.terminal.__main__")
 
     with (
         RedisServer(free_port(), tmp_path, aof=False) as server,

@@ -25,7 +25,13 @@ def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list
     cluster = f"the real one of {wish.kubeconfig}" if wish.kubeconfig else _SIMULATED
     return [
         ("MCP", [record.mcp]),
-        ("Approvals", [f"{record.origin}/approvals"]),
+        (
+            "Approvals",
+            [
+                f"{record.origin}/approvals",
+                f"in a terminal: {_infragate()} approve PLAN{_state_option(places)}",
+            ],
+        ),
         ("Cluster", [cluster, f"namespaces: {', '.join(wish.namespaces)}"]),
         ("Codex", [f"codex mcp add infragate --url {record.mcp}", "codex mcp login infragate"]),
         (

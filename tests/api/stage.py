@@ -25,7 +25,9 @@ from api.headers import PageHeaders
 from api.login import Login
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig
+from api.remote import make_remote
 from api.review import Pins, Review
+from api.visits import Visits
 from shared.approvals import ApproverRule, Receipt, SignedReceipt, SignedStatement, Statement
 from shared.errors import Fault, Refusal
 from shared.jose import KeySet, parse_key_set
@@ -62,7 +64,7 @@ from shared.seals import (
     seal_plan,
     sign,
 )
-from shared.settings import GatewaySettings
+from shared.settings import TERMINAL_CLIENT, GatewaySettings
 from shared.stores.logins import LoginStore
 from shared.stores.plans import PlanStore, PlanView
 
@@ -312,15 +314,16 @@ class FakeWorkers:
             return Refusal(code="proof_of_somebody_else", message="Somebody else signed in.")
         if claims["auth_time"] < statement.challenge_iat - 5:
             return Refusal(code="proof_not_fresh", message="An old login.")
-        return self._move(call.plan_id, State.APPROVED, {"receipt": self._receipt(call, claims)})
+        receipt = self._receipt(call, claims, hashlib.sha256(token.encode()).hexdigest())
+        return self._move(call.plan_id, State.APPROVED, {"receipt": receipt})
 
-    def _receipt(self, call: ProofCall, claims: dict[str, Any]) -> str:
+    def _receipt(self, call: ProofCall, claims: dict[str, Any], proof: str) -> str:
         receipt = Receipt(
             plan_id=call.plan_id,
             plan_digest=call.signed.statement.plan_digest,
             approver=call.signed.statement.approver,
             auth_time=claims["auth_time"],
-            proof_sha256="0" * 64,
+            proof_sha256=proof,
             key_thumbprint="t",
             policy_sha256="ab" * 32,
             verified_at=self.clock(),
@@ -482,6 +485,14 @@ def make_app(
     pins = pins or Pins.from_settings(settings)
     review = Review(plans=PlanView(redis), dispatch=workers, pins=pins, now=now)
     app = FastAPI(openapi_url=None)
+    visits = Visits(
+        store=LoginStore(redis),
+        keys=keys,
+        issuer=settings.oauth_authority,
+        client_id=TERMINAL_CLIENT,
+        now=now,
+    )
+    app.include_router(make_remote(review=review, visits=visits))
     app.include_router(
         make_pages(review=review, login=login, provider=provider, settings=settings, now=now)
     )

@@ -199,3 +199,14 @@ def test_a_laptop_is_served_by_the_usual_names_and_production_by_its_own() -> No
     assert {"127.0.0.1:4001", "localhost:4001"} <= set(_hosts(laptop))
     assert set(_hosts(production)) == {"approve.example", "gate.internal:8443"}
     assert set(_origins(production)) == {"https://approve.example"}
+
+
+def test_terminals_have_a_door_where_their_client_is_named(redis_url: str, key_file: Path) -> None:
+    named = settings_for(redis_url, approval_client_key_file=key_file)
+    production = {"environment": "Production", "oauth_authority": "https://id.example"}
+    unnamed = named.model_copy(update=production)
+    door = "/approvals/api/session"
+
+    with gateway(named) as on, gateway(unnamed) as off:
+        assert (on.post(door).status_code, off.post(door).status_code) == (401, 404)
+        assert on.post(door).headers["cache-control"] == "no-store"

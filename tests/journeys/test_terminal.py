@@ -1,0 +1,101 @@
+"""An approver decides in a terminal of their own: `infragate approve`, with real processes."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.live import JWT, Live
+from tests.journeys.terminals import terminal
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+
+def _command(live: Live, plan: str) -> list[str]:
+    state = str(live.places.state)
+    return [sys.executable, "-m", "dev.cli", "approve", plan, "--no-browser", "--state", state]
+
+
+def _scaled(live: Live, replicas: int, **more: object) -> dict[str, Any]:
+    return live.run(
+        lambda agent: agent.facts(
+            "request_scale_deployment",
+            namespace=live.namespace,
+            name="nginx",
+            replicas=replicas,
+            **more,
+        )
+    )
+
+
+def _replicas(live: Live) -> int:
+    found = live.admin().get("Deployment", live.namespace, "nginx")
+    assert found is not None
+    return int(found["spec"]["replicas"])
+
+
+def _state(live: Live, plan: dict[str, Any]) -> dict[str, Any]:
+    return live.run(lambda agent: agent.facts("apply_approved_plan", planId=plan["planId"]))
+
+
+def test_a_plan_is_read_approved_in_a_terminal_and_applied(live: Live) -> None:
+    wanted = 5 - _replicas(live) or 1
+    plan = _scaled(live, wanted, reason="because \u202eof traffic")
+
+    with terminal(_command(live, plan["approvalUrl"])) as it:
+        it.sign_in()
+        it.until("Type approve, deny or nothing")
+        for words in (plan["words"], plan["digest"], "written by the agent, not verified"):
+            assert words in it.said
+        assert "<U+202E>" in it.said
+        it.type("approve")
+        it.sign_in()
+        code = it.end()
+
+    assert (code, JWT.search(it.said)) == (0, None), it.said
+    assert "\x1b" not in it.said
+    live.heard.append(it.said)
+    assert "Approved: the applier's signed receipt" in it.said
+    assert _state(live, plan)["status"] == "applied"
+    assert _replicas(live) == wanted
+
+
+def test_somebody_else_who_signs_in_to_approve_approves_nothing(live: Live) -> None:
+    plan = _scaled(live, 5 - _replicas(live) or 1)
+
+    with terminal(_command(live, plan["planId"])) as it:
+        it.sign_in()
+        it.until("Type approve")
+        it.type("approve")
+        it.sign_in("dev-approver-2")
+        code = it.end()
+
+    assert code == 1
+    assert "Somebody else signed in" in it.said
+    assert _state(live, plan)["status"] == "approval_required"
+
+
+def test_a_plan_is_denied_in_a_terminal_without_a_second_sign_in(live: Live) -> None:
+    plan = _scaled(live, 5 - _replicas(live) or 1)
+
+    with terminal(_command(live, plan["planId"])) as it:
+        it.sign_in()
+        it.until("Type approve")
+        it.type("deny")
+        it.until("Why?")
+        it.type("not today")
+        code = it.end()
+
+    assert code == 0, it.said
+    assert _state(live, plan)["status"] == "denied"
+
+
+def test_a_stack_that_never_ran_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dev.cli", "approve", "x", "--state", str(tmp_path)]
+
+    with terminal(command) as it:
+        code = it.end()
+
+    assert code == 2
+    assert "infragate up" in it.said

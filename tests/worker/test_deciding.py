@@ -98,6 +98,21 @@ def test_a_challenge_ends_with_its_plan(world: World) -> None:
     assert world.challenge().statement.expires_at == NOW + 3600
 
 
+@pytest.mark.promise("seal-checked")
+@pytest.mark.parametrize("document", [b"", b"{}", b"\xff"])
+def test_a_plan_that_cannot_be_read_is_neither_approved_nor_withdrawn(
+    world: World, document: bytes
+) -> None:
+    world.store()
+    signed = world.challenge()
+    world.redis.hset("wk:plan:plan-1", "document", cast("Any", document))
+
+    challenged = approving.challenge(ChallengeCall(plan_id="plan-1", approver=ADA), world.context)
+    answers = [challenged, world.prove(signed), deny(world), cancel(world)]
+
+    assert [code(answer) for answer in answers] == ["plan_unreadable"] * 4
+
+
 @pytest.mark.parametrize(("late", "expected"), [(-1, "accepted"), (0, "plan_expired")])
 def test_a_plan_can_be_approved_until_the_second_of_its_expiry(
     world: World, late: int, expected: str

@@ -50,9 +50,7 @@ ASYMMETRIC: Final = frozenset(
 ACCESS_TOKEN_TYPES: Final = frozenset({"", "jwt", "at+jwt"})
 """Keycloak, Auth0 and Entra say `JWT`, RFC 9068 says `at+jwt`, some say nothing."""
 
-_ALGORITHMS: Final = {
-    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ASYMMETRIC
-}
+_ALGORITHMS: Final = {name: get_default_algorithms()[name] for name in ASYMMETRIC}
 _FORBIDDEN_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc"})
 """Where to find a key, what else to understand. `x5t` stays: Entra sends it, it points nowhere."""
 _MESSAGES: Final = {

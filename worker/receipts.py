@@ -23,7 +23,9 @@ def authentic(signed: SignedReceipt, context: Context) -> bool:
 
 def earlier(stored: StoredPlan, plan: Plan, context: Context) -> tuple[SignedReceipt, ...]:
     """Returns the receipts before the last one that still count, one for each person."""
-    listed = approvals.read_signed_receipts(stored.co_receipts or "[]")
+    if stored.co_receipts is None:
+        return ()
+    listed = approvals.read_signed_receipts(stored.co_receipts)
     if isinstance(listed, Refusal):
         return ()
     counted: dict[tuple[str, str], SignedReceipt] = {}

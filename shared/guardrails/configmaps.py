@@ -46,7 +46,7 @@ def check_config_map_name(name: str) -> Iterator[Violation]:
 
 
 def _key(key: str, path: str, *, both: bool) -> Iterator[Violation]:
-    if not _KEY.fullmatch(key) or len(key) > _MAX_KEY or key in (".", "..") or key[:2] == "..":
+    if not _KEY.fullmatch(key) or len(key) > _MAX_KEY or key == "." or key[:2] == "..":
         yield violation("IG-CM-KEY", path, f"{shown(key)} is no file name.")
     elif both:
         yield violation("IG-CM-KEY", path, f"{shown(key)} is in data and binaryData.")

@@ -262,4 +262,5 @@ def _patched(target: Body, operation: Body) -> None:
         if found != operation["value"]:
             raise Conflict("The object is no longer what the patch expects.", status=422)
         return
+    assert operation["op"] in {"add", "replace"}, operation
     parent[last] = copy.deepcopy(operation["value"])

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -11,7 +13,9 @@ from shared.errors import ClusterFault, ClusterTimeout, Invalid
 from shared.outcomes import Outcome
 from shared.plans import Operation, Plan, State
 from tests.worker.applying_stage import Stage, make_stage, mark, results
+from worker import settling
 from worker.cluster import ApplyConflict, FieldConflict, NotSent
+from worker.notices import Event, Notice
 
 
 @pytest.fixture
@@ -313,6 +317,35 @@ def test_a_mark_in_redis_without_a_claim_puts_nothing_on_record(
 
     assert stage.events() == before
     assert not (stage.world.context.settings.evidence_root / f"{plan.id}.json").exists()
+
+
+def test_what_was_no_change_does_not_keep_an_outcome_unknown(stage: Stage) -> None:
+    stage.cluster.put("ConfigMap", "one", apiVersion="v1", data={"key": "new"})
+    plan = crashed(stage, "one", "two", state="outcome_unknown")
+    mark(stage, plan, "two")
+    stage.world.clock.now += PATIENCE + 30
+
+    state, outcome = stage.apply(plan)
+
+    assert (state, outcome.code, results(outcome)) == ("applied", "", ["unchanged", "written"])
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_an_end_is_told_and_returned_as_it_is_in_redis_then(stage: Stage, overtaken: bool) -> None:
+    told: list[Notice] = []
+    plan = crashed(stage)
+    stored = stage.world.load(plan.id)
+    if overtaken:
+        stage.forge(plan, version=9)
+    context = replace(stage.world.context, notices=cast("Any", SimpleNamespace(tell=told.append)))
+
+    ended = settling.end(stored, State.FAILED, Outcome(objects=(), code="x"), context)
+
+    assert [(one.event, one.plan_id, one.digest) for one in told] == [
+        (Event.FAILED, plan.id, stored.sealed.digest)
+    ]
+    assert (ended.state, ended.version) == (State.FAILED, stored.version + (not overtaken))
+    assert (stage.world.load(plan.id) == ended) is not overtaken
 
 
 def test_a_cluster_that_cannot_be_read_shows_nothing(stage: Stage) -> None:

@@ -235,6 +235,15 @@ def service(**spec: object) -> Body:
     return {"kind": "Service", "metadata": {"name": "web"}, "spec": spec}
 
 
+def test_a_new_service_is_predicted_without_the_families_that_the_server_picks() -> None:
+    asked = Intent(verb="create", body=service(selector={"app": "web"}))
+    result = service(
+        selector={"app": "web"}, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack", clusterIP="::1"
+    )
+
+    assert writes.predicted(asked, result)["spec"] == {"selector": {"app": "web"}}
+
+
 def test_what_a_dry_run_allocates_for_a_new_service_is_no_prediction() -> None:
     asked = Intent(verb="create", body=service(selector={"app": "web"}, ipFamilyPolicy="X"))
     given = {
@@ -285,5 +294,5 @@ def test_nothing_has_neither_uid_nor_digest() -> None:
 
 
 def test_an_intent_without_an_object_is_a_mistake_of_ours(cluster: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="carries no object"):
         send(cluster, Intent(verb="create", body="nothing"))

@@ -41,6 +41,8 @@ def test_a_field_that_kubernetes_has_is_known(path: str, value: JSON) -> None:
         ("spec.template.spec.containers.0.args", ["-v", 3], "a string"),
         ("spec.template.spec.containers.0.resources", {"limits": {"cpu": "lots"}}, "a quantity"),
         ("spec.template.spec.hostNetwork", "true", "true or false"),
+        ("spec.strategy.rollingUpdate", {"maxSurge": []}, "a whole number or a string"),
+        ("spec.template.spec.volumes", [{"name": "v", "cinder": "x"}], "a mapping"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_with_its_path(

@@ -6,6 +6,8 @@ from shared.guardrails import Image, Policy, check_image, read_image
 
 from .objects import DIGEST, ids
 
+DIGEST_512 = "sha512:" + "a" * 128
+
 
 @pytest.mark.parametrize(
     ("short", "full"),
@@ -21,6 +23,7 @@ from .objects import DIGEST, ids
         ("registry:5000/app:2", "registry:5000/app:2"),
         ("localhost/app", "localhost/app"),
         (f"nginx@{DIGEST}", f"docker.io/library/nginx@{DIGEST}"),
+        (f"nginx@{DIGEST_512}", f"docker.io/library/nginx@{DIGEST_512}"),
         (f"nginx:1.27@{DIGEST}", f"docker.io/library/nginx:1.27@{DIGEST}"),
         ("[2001:db8::1]:5000/app:1", "[2001:db8::1]:5000/app:1"),
     ],
@@ -84,6 +87,7 @@ def test_a_policy_may_demand_digests() -> None:
         ("ghcr.io:444/a:1", "ghcr.io", False),
         ("ghcr.io/team/a:1", "ghcr.io/team/", True),
         ("ghcr.io/teams/a:1", "ghcr.io/team", False),
+        ("ghcr.io/team/a:1", "ghcr.io/teamX", False),
     ],
 )
 def test_a_registry_is_matched_by_whole_path_steps(image: str, allowed: str, fits: bool) -> None:

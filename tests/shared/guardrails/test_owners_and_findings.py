@@ -55,6 +55,8 @@ def test_field_managers_are_named_once_each() -> None:
         ("DB_PASSWORD", "hunter2hunter2"),
         ("api-key", "0f2b9a"),
         ("tls.key", "x"),
+        ("DB_PWD", "hunter2hunter2"),
+        ("sentry-dsn", "hunter2hunter2"),
         ("app.properties", "user=me\npassword=hunter2hunter2\n"),
         ("notes", KEY),
         ("url", "postgres://app:hunter2@db:5432/app"),

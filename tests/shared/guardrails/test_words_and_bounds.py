@@ -84,7 +84,9 @@ def test_a_status_is_refused_by_its_rule() -> None:
 
 @pytest.mark.parametrize("name", SYSTEM_CONFIG_MAPS.split())
 def test_a_config_map_that_the_cluster_lives_by_is_refused(name: str) -> None:
-    assert [item.rule_id for item in check_config_map_name(name)] == ["IG-CM-SYSTEM"]
+    assert [(item.rule_id, item.path) for item in check_config_map_name(name)] == [
+        ("IG-CM-SYSTEM", "metadata.name")
+    ]
     assert list(check_config_map_name(f"{name}-mine")) == []
 
 
@@ -124,6 +126,16 @@ def test_a_key_is_a_file_name(key: str, good: bool) -> None:
     assert [item.rule_id for item in check_config_map({"data": {key: "x"}})] == (
         [] if good else ["IG-CM-KEY"]
     )
+
+
+@pytest.mark.parametrize("field", ["data", "binaryData"])
+def test_a_key_is_named_with_its_half_and_a_size_with_the_data(field: str) -> None:
+    found = check_config_map({field: {"..": "x" * MAX_DATA_BYTES}})
+
+    assert [(item.rule_id, item.path) for item in found] == [
+        ("IG-CM-KEY", f'{field}[".."]'),
+        ("IG-CM-SIZE", "data"),
+    ]
 
 
 # ── deletions ────────────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,9 @@ def template(obj: Obj, field: str) -> rules.Causes:
     for kind in ("containers", "initContainers"):
         for i, container in enumerate(spec.get(kind) or []):
             yield from _container(container, f"{below}.{kind}[{i}]", volumes, seen)
+    if spec.get("ephemeralContainers"):
+        text = "Forbidden: ephemeral containers not allowed in pod template"
+        yield cause("FieldValueForbidden", text, f"{below}.ephemeralContainers")
     if spec["restartPolicy"] != "Always":
         yield rules.unsupported(f"{below}.restartPolicy", spec["restartPolicy"], ("Always",))
     if spec["terminationGracePeriodSeconds"] < 0:

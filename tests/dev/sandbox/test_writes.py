@@ -267,3 +267,13 @@ def test_a_scale_is_recorded_for_its_manager_and_subresource(admin: Client, web:
     entry = next(e for e in live["metadata"]["managedFields"] if e["manager"] == "infragate")
     assert entry["subresource"] == "scale"
     assert entry["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+
+
+def test_a_template_with_ephemeral_containers_is_422(admin: Client) -> None:
+    body = deployment("ephemeral")
+    body["spec"]["template"]["spec"]["ephemeralContainers"] = [{"name": "e", "image": "x:1"}]
+
+    reply = admin("POST", f"{DEPLOYMENTS}?dryRun=All", body)
+
+    assert reply.code == 422
+    assert "ephemeral containers not allowed in pod template" in reply.body["message"]

@@ -98,12 +98,15 @@ class Live:
         *,
         mode: str = "auto",
         token: str = "",
+        address: str = "",
     ) -> AsyncIterator["Agent"]:
-        """An agent: the official client, signed in."""
+        """An agent: the official client, signed in; at the gateway, or at another `address`."""
         headers = {"Authorization": f"Bearer {token or self.token(subject, scope)}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S, trust_env=False) as http,
-            Client(streamable_http_client(self.mcp, http_client=http), mode=mode) as client,
+            Client(
+                streamable_http_client(address or self.mcp, http_client=http), mode=mode
+            ) as client,
         ):
             yield Agent(client=client, heard=self.heard)
 
@@ -113,13 +116,14 @@ class Live:
         subject: str = "dev-requester",
         *,
         mode: str = "auto",
+        address: str = "",
     ) -> ResultT:
         """Runs a journey with one client; what fails in it is not wrapped in groups."""
         results: list[ResultT] = []
         failures: list[Exception] = []
 
         async def main() -> None:
-            async with self.client(subject, mode=mode) as agent:
+            async with self.client(subject, mode=mode, address=address) as agent:
                 try:
                     results.append(await journey(agent))
                 except Exception as failure:  # noqa: BLE001 - raised again below

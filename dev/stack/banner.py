@@ -18,6 +18,10 @@ _INITIALIZE: Final = (
 
 
 _SIMULATED: Final = "simulated: objects, rollouts and logs are made up, nothing real runs"
+_NOT_COVERED: Final = (
+    "anybody can sign in as anybody",
+    "a compromised gateway is not covered in this mode: it serves the approval pages too",
+)
 
 
 def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list[str]]]:
@@ -44,6 +48,7 @@ def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list
         ("VS Code, .vscode/mcp.json", [_vs_code(record)]),
         ("curl", _curl(record, _command(places))),
         ("Sign in as (no password)", _people()),
+        ("For development only", list(_NOT_COVERED)),
         ("See it all done", [f"{_infragate()} demo{_state_option(places)}"]),
         ("Logs", [f"{_shown(places.logs)}/*.log"]),
     ]

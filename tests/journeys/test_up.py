@@ -80,6 +80,7 @@ def test_it_tells_how_to_connect_and_that_the_cluster_is_simulated(up: Up) -> No
         f"{up.record.origin}/approvals",
         "dev-approver",
         "simulated",
+        "a compromised gateway is not covered in this mode",
         "Accept: application/json, text/event-stream",
     ):
         assert line in up.told

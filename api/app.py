@@ -13,7 +13,7 @@ from api.client_key import read_client_key
 from api.desk import Desk
 from api.dispatch import Dispatch
 from api.edge import AllowedHosts, RequestIds, at_edge
-from api.headers import PageHeaders, origin_of
+from api.headers import PageHeaders
 from api.health import make_health
 from api.login import Login
 from api.oauth import ProtectedResource, Verifier
@@ -24,6 +24,7 @@ from api.review import Pins, Review
 from api.sessions import SharedSessions
 from api.tools import make_server
 from api.visits import Visits
+from shared.addresses import origin_of
 from shared.keysets import RemoteKeys
 from shared.logs import Log
 from shared.release import VERSION

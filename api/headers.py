@@ -1,24 +1,27 @@
 """The headers of every page for people; what a page says is in `api.pages`.
 
 A page can load its own style sheet and icon, send its forms here and to the identity provider, and
-nothing else: no script runs at all.
+nothing else: no script runs, but for our own files on the pages that ask for a passkey.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PATHS: Final = ("/approvals",)
 
+POLICY: Final = "Content-Security-Policy"
+OWN_SCRIPT: Final = "script-src 'self'"
+"""What a response sets as its policy to run our own script; it gets the whole policy with that."""
+
+_PASSKEYS: Final = "publickey-credentials-create={0}, publickey-credentials-get={0}"
 _STATIC: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "X-Robots-Tag": "noindex, nofollow",
     # Not `no-referrer`: with it browsers send `Origin: null` with our own forms (Fetch, "append a
     # request Origin header"), and the check of `Origin` would be lost. No other origin gets either.
@@ -28,8 +31,8 @@ _STATIC: Final = {
 _HSTS: Final = "max-age=63072000; includeSubDomains"
 
 
-def content_security_policy(form_targets: Iterable[str]) -> str:
-    """Returns the policy of every page; `form_targets` are origins that a form may lead to.
+def content_security_policy(form_targets: Iterable[str], *, own_script: bool = False) -> str:
+    """Returns the policy of a page; `form_targets` are origins that a form may lead to.
 
     A form's redirects count as its targets (CSP 3, 6.4.1), hence the identity provider's origin.
     """
@@ -37,6 +40,7 @@ def content_security_policy(form_targets: Iterable[str]) -> str:
     return "; ".join(
         [
             "default-src 'none'",
+            *([OWN_SCRIPT] if own_script else []),
             "style-src 'self'",
             "img-src 'self'",
             f"form-action {forms}",
@@ -46,16 +50,6 @@ def content_security_policy(form_targets: Iterable[str]) -> str:
             "trusted-types 'none'",
         ]
     )
-
-
-def origin_of(url: str) -> str:
-    """Returns scheme, host and port of a URL, as a browser writes an origin."""
-    parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    usual = {"http": 80, "https": 443}.get(scheme)
-    port = "" if parts.port in (None, usual) else f":{parts.port}"
-    return f"{scheme}://{host}{port}"
 
 
 class PageHeaders:
@@ -93,6 +87,11 @@ class PageHeaders:
     def _add(self, headers: MutableHeaders) -> None:
         for name, value in _STATIC.items():
             headers.setdefault(name, value)
-        headers["Content-Security-Policy"] = content_security_policy(self._form_targets())
+        own_script = headers.get(POLICY) == OWN_SCRIPT
+        headers[POLICY] = content_security_policy(self._form_targets(), own_script=own_script)
+        allowed = _PASSKEYS.format("(self)" if own_script else "()")
+        headers["Permissions-Policy"] = (
+            f"camera=(), geolocation=(), microphone=(), payment=(), usb=(), {allowed}"
+        )
         if self._production:
             headers["Strict-Transport-Security"] = _HSTS

@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from api.headers import origin_of
 from api.provider import MAX_CODE_LENGTH, LoginRequest, Provider
 from shared import jose
+from shared.addresses import origin_of
 from shared.approvals import LEEWAY_S, MAX_TOKEN_AGE_S, SignedStatement, groups_in
 from shared.digests import base64url
 from shared.errors import Refusal
 from shared.jose import KeySet
+from shared.passkeys import Wanted
 from shared.plans import Identity
 from shared.stores.logins import (
     UNDER_WAY_S,
     Approving,
+    AwaitingPasskey,
     LoginStore,
     Session,
     UnderWay,
@@ -198,6 +200,54 @@ class Login:
         """
         await self._store.end(person.cookie)
         return Cookie(name=self.session_cookie_name, value="", secure=self._secure, max_age=0)
+
+    async def await_passkey(
+        self, person: Person, signed: SignedStatement, sealed_token: str, wanted: Wanted
+    ) -> Departure:
+        """Keeps the proof of a login that is over until this browser comes with a passkey.
+
+        Raises:
+            RedisUnavailable: the approval begins anew.
+        """
+        statement, secret = signed.statement, _secret()
+        seconds = max(1, statement.expires_at - self._now())
+        waiting = AwaitingPasskey(
+            signed=signed,
+            sealed_token=sealed_token,
+            wanted=wanted,
+            session=fingerprint(person.cookie),
+        )
+        await self._store.wait(secret, waiting, seconds=seconds)
+        return Departure(
+            url=f"{HOME}/{statement.plan_id}/passkey",
+            cookie=self.waiting_cookie(statement.plan_id, secret, max_age=seconds),
+        )
+
+    async def awaited(
+        self, person: Person, plan_id: str, cookies: Mapping[str, str], *, take: bool = False
+    ) -> AwaitingPasskey | Refusal:
+        """Returns the proof of this browser's and person's login for a plan; `take` ends the wait.
+
+        Raises:
+            RedisUnavailable: nobody can tell.
+        """
+        secret = cookies.get(self.waiting_cookie(plan_id, "").name, "")
+        waiting = await self._store.waiting(secret, take=take) if secret else None
+        if (
+            waiting is None
+            or waiting.session != fingerprint(person.cookie)
+            or waiting.signed.statement.plan_id != plan_id
+        ):
+            return Refusal(
+                code="passkey_not_awaited",
+                message="No approval of this plan waits for a passkey in this browser.",
+            )
+        return waiting
+
+    def waiting_cookie(self, plan_id: str, value: str, *, max_age: int | None = None) -> Cookie:
+        """Returns the cookie that ties a waiting proof to the browser."""
+        name = f"{self._prefix}-passkey-{fingerprint(plan_id)[:16]}"
+        return Cookie(name=name, value=value, secure=self._secure, max_age=max_age)
 
     async def _depart(
         self, *, nonce: str, next_path: str, approving: Approving | None

@@ -3,37 +3,26 @@
 A GET never changes a plan. The callback only continues what a POST of the same browser began.
 """
 
-import re
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
-from api import forms, problems, showing
-from api.headers import origin_of
-from api.login import HOME, Arrival, Cookie, Departure, Login, Person, safe_path
+from api import forms, showing
+from api.frame import SIGN_IN, SIGN_OUT, Frame, depart, plan_id_of, see, set_cookie, to_sign_in
+from api.login import HOME, Arrival, Login, Person, safe_path
+from api.passkey_pages import PasskeyPages
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
-from api.rendering import Templates
 from api.review import Review, Reviewed
-from shared.errors import Fault, Refusal
-from shared.logs import Log, trace_of
+from shared.addresses import origin_of
+from shared.errors import Refusal
 from shared.plans import State
 from shared.settings import GatewaySettings
 
-SIGN_IN: Final = f"{HOME}/login"
 CALLBACK: Final = f"{HOME}/callback"
-SIGN_OUT: Final = f"{HOME}/logout"
-_PLAN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SEE_OTHER: Final = 303
-
-Page = Callable[[Request], Awaitable[Response]]
-
-log = Log("pages")
 
 
 def make_pages(
@@ -73,13 +62,14 @@ class Pages:
         self._review = review
         self._login = login
         self._provider = provider
-        self._separate = separate
         self._now = now
-        self._templates = Templates()
+        self._frame = Frame(login, separate=separate)
+        self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)
 
     def router(self) -> APIRouter:
         """Returns the routes; fixed addresses come before those of plans."""
         router = APIRouter(include_in_schema=False)
+        self._passkeys.add_to(router)
         for method, path, page in (
             ("GET", HOME, self.inbox),
             ("GET", f"{HOME}/static/{{name}}", self.asset),
@@ -91,15 +81,14 @@ class Pages:
             ("POST", f"{HOME}/{{plan_id}}/approve", self.approve),
             ("POST", f"{HOME}/{{plan_id}}/deny", self.deny),
         ):
-            methods = ["GET", "HEAD"] if method == "GET" else [method]
-            router.add_api_route(path, self._answering(page), methods=methods, response_model=None)
+            self._frame.add(router, method, path, page)
         return router
 
     async def inbox(self, request: Request) -> Response:
         """The plans that wait, and those of the last day."""
-        person = await self._login.person(request.cookies)
-        if person is None:
-            return _to_sign_in(HOME)
+        person = await self._frame.visitor(request, HOME)
+        if isinstance(person, Response):
+            return person
         now = self._now()
         listed = await self._review.inbox(person.identity, person.groups)
         rows = [showing.row(one, now=now) for one in listed if isinstance(one, Reviewed)]
@@ -108,47 +97,47 @@ class Pages:
             "recent": [row for row in rows if row.reviewed.state is not State.PENDING],
             "unshown": [one for one in listed if not isinstance(one, Reviewed)],
         }
-        return self._html("inbox.html", values, person=person)
+        return self._frame.html("inbox.html", values, person=person)
 
     async def plan(self, request: Request) -> Response:
         """One plan: everything that is sealed, and the buttons that fit its state."""
-        plan_id = _plan_id(request)
-        person = await self._login.person(request.cookies)
-        if person is None:
-            return _to_sign_in(f"{HOME}/{plan_id}")
+        plan_id = plan_id_of(request)
+        person = await self._frame.visitor(request, f"{HOME}/{plan_id}")
+        if isinstance(person, Response):
+            return person
         await self._learn_provider()
         found = await self._review.look(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
-            return self._problem(problems.of_refusal(found), person=person)
+            return self._frame.refused(found, person)
         path = f"{HOME}/{plan_id}"
         values = {
             "sheet": showing.sheet(found, now=self._now()),
             "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
             "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
         }
-        return self._html("plan.html", values, person=person)
+        return self._frame.html("plan.html", values, person=person)
 
     async def approve(self, request: Request) -> Response:
         """Asks the applier for a statement and sends the person to sign in to it."""
-        plan_id = _plan_id(request)
-        posted = await self._posted(request)
+        plan_id = plan_id_of(request)
+        posted = await self._frame.posted(request)
         if isinstance(posted, Response):
             return posted
         person, form = posted
         unconfirmed = await self._unconfirmed(plan_id, form, person)
         if unconfirmed is not None:
-            return self._refused(unconfirmed, person, plan_id)
+            return self._frame.refused(unconfirmed, person, plan_id)
         signed = await self._review.challenge(
             plan_id, digest=form.get("digest", ""), approver=person.identity
         )
         if isinstance(signed, Refusal):
-            return self._refused(signed, person, plan_id)
-        return _depart(await self._login.begin_approval(person, plan_id, signed))
+            return self._frame.refused(signed, person, plan_id)
+        return depart(await self._login.begin_approval(person, plan_id, signed))
 
     async def deny(self, request: Request) -> Response:
         """Denies a plan, or takes back its approval."""
-        plan_id = _plan_id(request)
-        posted = await self._posted(request)
+        plan_id = plan_id_of(request)
+        posted = await self._frame.posted(request)
         if isinstance(posted, Response):
             return posted
         person, form = posted
@@ -159,48 +148,48 @@ class Pages:
             groups=person.groups,
         )
         if refused is not None:
-            return self._refused(refused, person, plan_id)
-        return _see(f"{HOME}/{plan_id}")
+            return self._frame.refused(refused, person, plan_id)
+        return see(f"{HOME}/{plan_id}")
 
     async def sign_in_page(self, request: Request) -> Response:
         """Explains what signing in here is for; link unfurlers get no further than this."""
         await self._learn_provider()
         values = {"next_path": safe_path(request.query_params.get("next", HOME))}
-        return self._html("login.html", values)
+        return self._frame.html("login.html", values)
 
     async def sign_in(self, request: Request) -> Response:
         """Begins a sign-in for looking."""
         refused = forms.sender_refusal(request.headers, origin=self._login.origin)
         form = refused or await forms.read_form(request)
         if isinstance(form, Refusal):
-            return self._problem(problems.of_refusal(form))
-        return _depart(await self._login.begin(form.get("next", HOME)))
+            return self._frame.refused(form)
+        return depart(await self._login.begin(form.get("next", HOME)))
 
     async def callback(self, request: Request) -> Response:
         """Continues a login that this browser began: a sign-in, or the proof of an approval."""
         arrival = await self._login.arrive(_single(request), request.cookies)
         if isinstance(arrival, Refusal):
-            return self._problem(problems.of_refusal(arrival))
+            return self._frame.refused(arrival)
         answer = await (
             self._signed_in(arrival, request)
             if arrival.login.approving is None
             else self._proven(arrival, request)
         )
-        _set(answer, arrival.spent)
+        set_cookie(answer, arrival.spent)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """Ends the session for looking."""
-        posted = await self._posted(request)
+        posted = await self._frame.posted(request)
         if isinstance(posted, Response):
             return posted
-        answer = _see(SIGN_IN)
-        _set(answer, await self._login.sign_out(posted[0]))
+        answer = see(SIGN_IN)
+        set_cookie(answer, await self._login.sign_out(posted[0]))
         return answer
 
     async def asset(self, request: Request) -> Response:
-        """A style sheet or icon; the address names the version, so it may be kept."""
-        asset = self._templates.assets.get(str(request.path_params["name"]))
+        """A style sheet, icon or script; the address names the version, so it may be kept."""
+        asset = self._frame.asset(str(request.path_params["name"]))
         if asset is None:
             return Response(status_code=404)
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -209,37 +198,17 @@ class Pages:
     async def _signed_in(self, arrival: Arrival, request: Request) -> Response:
         cookie = await self._login.sign_in(arrival, request.cookies)
         if isinstance(cookie, Refusal):
-            return self._problem(problems.of_refusal(cookie))
-        answer = _see(arrival.login.next_path)
-        _set(answer, cookie)
+            return self._frame.refused(cookie)
+        answer = see(arrival.login.next_path)
+        set_cookie(answer, cookie)
         return answer
 
     async def _proven(self, arrival: Arrival, request: Request) -> Response:
         person = await self._login.person(request.cookies)
         approving = arrival.login.approving
         if approving is None or person is None:
-            return _to_sign_in(arrival.login.next_path)
-        refused = await self._review.prove(approving.signed, arrival.token)
-        if refused is not None:
-            return self._refused(refused, person, approving.plan_id)
-        return _see(arrival.login.next_path)
-
-    async def _posted(self, request: Request) -> tuple[Person, Mapping[str, str]] | Response:
-        """Who posted a form of ours, and what is in it; or the page that says why not."""
-        foreign = forms.sender_refusal(request.headers, origin=self._login.origin)
-        if foreign is not None:
-            return self._problem(problems.of_refusal(foreign))
-        person = await self._login.person(request.cookies)
-        if person is None:
-            path = request.url.path.rpartition("/")[0]
-            return _to_sign_in(safe_path(path))
-        form = await forms.read_form(request)
-        if isinstance(form, Refusal):
-            return self._problem(problems.of_refusal(form), person=person)
-        forged = forms.token_refusal(form, cookie=person.cookie, path=request.url.path)
-        if forged is not None:
-            return self._problem(problems.of_refusal(forged), person=person)
-        return person, form
+            return to_sign_in(arrival.login.next_path)
+        return await self._passkeys.prove(approving.signed, arrival.token, person)
 
     async def _unconfirmed(
         self, plan_id: str, form: Mapping[str, str], person: Person
@@ -260,84 +229,8 @@ class Pages:
         with suppress(ProviderUnavailable, ProviderMisfit):
             await self._provider.metadata()
 
-    def _answering(self, page: Page) -> Page:
-        """The page, with faults told as pages."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await page(request)
-            except Fault as fault:
-                return self._problem(problems.of_fault(fault))
-            except Exception as error:  # noqa: BLE001 - whatever it is, people get a page for it
-                incident = secrets.token_hex(4)
-                log.error("page.crashed", incident=incident, trace=trace_of(error))  # noqa: TRY400
-                return self._problem(
-                    problems.of_fault(Fault(f"The operator finds it as {incident}."))
-                )
-
-        return answer
-
-    def _refused(self, refusal: Refusal, person: Person, plan_id: str) -> Response:
-        return self._problem(problems.of_refusal(refusal), person=person, plan_id=plan_id)
-
-    def _problem(
-        self, problem: problems.Problem, *, person: Person | None = None, plan_id: str = ""
-    ) -> Response:
-        values = {"problem": problem, "plan_id": plan_id}
-        answer = self._html("problem.html", values, person=person, status=problem.status)
-        if problem.retry_after is not None:
-            answer.headers["Retry-After"] = str(problem.retry_after)
-        return answer
-
-    def _html(
-        self,
-        template: str,
-        values: Mapping[str, object],
-        *,
-        person: Person | None = None,
-        status: int = 200,
-    ) -> Response:
-        frame = {
-            "person": person,
-            "separate": self._separate,
-            "sign_out_token": forms.form_token(person.cookie, SIGN_OUT) if person else "",
-        }
-        return HTMLResponse(self._templates.render(template, {**frame, **values}), status)
-
-
-def _plan_id(request: Request) -> str:
-    """The plan's id; one that cannot be one is like one that does not exist."""
-    plan_id = str(request.path_params["plan_id"])
-    return plan_id if _PLAN_ID.fullmatch(plan_id) else "-"
-
 
 def _single(request: Request) -> dict[str, str]:
     """The query, without what appears twice (RFC 6749, 3.1)."""
     query = request.query_params
     return {name: query[name] for name in query if len(query.getlist(name)) == 1}
-
-
-def _to_sign_in(next_path: str) -> Response:
-    return _see(f"{SIGN_IN}?next={quote(next_path, safe='')}")
-
-
-def _depart(departure: Departure) -> Response:
-    answer = _see(departure.url)
-    _set(answer, departure.cookie)
-    return answer
-
-
-def _see(url: str) -> Response:
-    return RedirectResponse(url, _SEE_OTHER)
-
-
-def _set(answer: Response, cookie: Cookie) -> None:
-    answer.set_cookie(
-        cookie.name,
-        cookie.value,
-        max_age=cookie.max_age,
-        path="/",
-        secure=cookie.secure,
-        httponly=True,
-        samesite="lax",
-    )

@@ -39,6 +39,8 @@ _OPERATOR: Final = (
     "Tell whoever runs this InfraGate; approvals are impossible until it is repaired."
 )
 
+_ENROLL: Final = "Ask the operator for a new code, and enter it whole."
+_NO_PASSKEY = _Page(403, "The passkey does not prove this approval", _AGAIN)
 _NOT_APPROVER = _Page(403, "You may not decide this", "Send the link to somebody who may, or ask "
     "whoever keeps the approver policy to add you.")  # fmt: skip
 _NOT_PROVEN = _Page(403, "The sign-in does not prove this approval", _AGAIN)
@@ -68,6 +70,16 @@ _PAGES: Final[Mapping[str, _Page]] = {
         "person who pressed Approve, or sign out here and begin as the other one.",
     ),
     "proof_not_fresh": _Page(403, "The sign-in was not fresh", _AGAIN),
+    "passkey_missing": _Page(
+        403,
+        "You need a passkey",
+        "Ask whoever keeps the approver policy for a code, and enroll one (at the inbox's end).",
+    ),
+    "passkey_not_awaited": _Page(409, "The approval took too long", _AGAIN),
+    "enrollment_unreadable": _Page(400, "This is not the whole text", _ENROLL),
+    "enrollment_expired": _Page(409, "The code has expired", _ENROLL),
+    "enrollment_of_somebody_else": _Page(403, "The code is for somebody else", _ENROLL),
+    "enrollment_elsewhere": _Page(400, "The code is for other pages", _ENROLL),
     "proof_replayed": _Page(409, "This sign-in was used before", _AGAIN),
     "proof_times": _Page(403, "The identity provider does not say when you signed in", _OPERATOR),
     "challenge_expired": _Page(409, "The approval took too long", _AGAIN),
@@ -137,6 +149,8 @@ def of_fault(fault: Fault) -> Problem:
 def _by_family(code: str) -> _Page:
     if code.startswith("plan_"):
         return _DECIDED
+    if code.startswith("passkey_"):
+        return _NO_PASSKEY
     return (
         _NOT_PROVEN
         if code.startswith(("proof_", "token_"))

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 
 from api.client_key import ClientKey
-from api.headers import origin_of
+from shared.addresses import origin_of
 from shared.errors import Fault, Refusal
 from shared.settings import GatewaySettings, is_loopback
 

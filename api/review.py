@@ -30,6 +30,7 @@ from shared.messages import (
     ProofCall,
 )
 from shared.outcomes import Outcome
+from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Plan, State, state_at
 from shared.seals import (
     encrypt_proof,
@@ -206,11 +207,11 @@ class Review:
             return answer
         return _statement_about(shown, approver, answer)
 
-    async def prove(self, signed: SignedStatement, token: str) -> Refusal | None:
-        """Brings the applier the ID token of a fresh login; None when the plan is approved.
+    async def sealed_proof(self, signed: SignedStatement, token: str) -> str | Refusal:
+        """Returns the ID token of a fresh login, readable for the applier alone.
 
         Raises:
-            Fault: Redis, the worker or the dispatcher did not work.
+            Fault: Redis or the dispatcher did not work.
         """
         statement = signed.statement
         shown = await self._as_shown(statement.plan_id, statement.plan_digest)
@@ -218,16 +219,18 @@ class Review:
             return shown
         if len(token) > MAX_ID_TOKEN_BYTES:
             return Refusal(code="proof_size", message="The sign-in's proof is too long.")
-        sealed = encrypt_proof(
+        return encrypt_proof(
             proof_key_from_text(await self._proof_key(shown.plan.cluster.name)),
             token,
             statement=statement.document(),
         )
-        answer = await self._carry(shown.plan, signed, sealed)
-        return answer if isinstance(answer, Refusal) else None
 
-    async def carry(self, signed: SignedStatement, sealed_token: str) -> JSON | Refusal:
-        """Brings the applier a proof that is encrypted to it already; returns what it says.
+    async def carry(
+        self, signed: SignedStatement, sealed_token: str, assertion: Assertion | None = None
+    ) -> JSON | Refusal:
+        """Brings the applier a proof that is encrypted to it already, and a passkey's answer.
+
+        Returns what the applier says.
 
         Raises:
             Fault: Redis, the worker or the dispatcher did not work.
@@ -236,11 +239,13 @@ class Review:
         shown = await self._as_shown(statement.plan_id, statement.plan_digest)
         if isinstance(shown, Refusal):
             return shown
-        return await self._carry(shown.plan, signed, sealed_token)
-
-    async def _carry(self, plan: Plan, signed: SignedStatement, sealed: str) -> JSON | Refusal:
-        call = ProofCall(plan_id=plan.id, signed=signed, sealed_token=sealed)
-        return await self._call(plan, call, signed.statement.approver)
+        call = ProofCall(
+            plan_id=statement.plan_id,
+            signed=signed,
+            sealed_token=sealed_token,
+            assertion=assertion,
+        )
+        return await self._call(shown.plan, call, statement.approver)
 
     async def deny(
         self, plan_id: str, *, reason: str, approver: Identity, groups: frozenset[str]

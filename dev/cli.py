@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "approve": ("dev.stack.approval", "show a plan in this terminal and sign in to approve it"),
     "audit": ("dev.stack.audit", "check the audit log; show or export the story of one plan"),
     "keys": ("dev.stack.keys", "show, make, rotate and retire the workers' keys"),
+    "passkeys": ("dev.stack.passkeys", "enroll an approver's passkey; show those of a policy"),
     "up": ("dev.stack.up", "start everything on this machine; Ctrl-C stops it"),
     "demo": ("dev.demo.command", "play the whole story, step by step"),
     "doctor": ("dev.stack.checkup", "check what the workers depend on, and say how to mend it"),

@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from shared.digests import approval_nonce, canonical
+from shared.digests import approval_nonce, canonical, passkey_challenge
 from shared.errors import Refusal
+from shared.passkeys import PasskeyDemand
 from shared.plans import Identity, Operation, Plan
 
 CHALLENGE_TTL_S = 300
@@ -65,6 +66,10 @@ class Statement(_Frozen):
         """Returns the OpenID nonce that commits to this statement."""
         return approval_nonce(self.document())
 
+    def passkey_challenge(self) -> bytes:
+        """Returns the challenge by which a passkey commits to this statement."""
+        return passkey_challenge(self.document())
+
 
 class Receipt(_Frozen):
     """The applier's word that it verified a proof for exactly this plan."""
@@ -81,6 +86,9 @@ class Receipt(_Frozen):
     apply_before: int
     groups: tuple[str, ...] = ()
     """The groups in the proof by which the policy let this person approve."""
+    passkey: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """SHA-256 (hex) of the id of the passkey that signed the statement, too; left out if none did,
+    so that receipts from before there were passkeys keep their bytes."""
 
     def document(self) -> bytes:
         """Returns the canonical bytes."""
@@ -141,6 +149,8 @@ class ApproverRule(_Frozen):
     required: Required = Required()
     acr: tuple[str, ...] = ()
     """Authentication context classes of which the login must have one; empty means any."""
+    passkey: PasskeyDemand = PasskeyDemand()
+    """Whether a passkey of the policy must sign the statement beside the login."""
 
     def covers(self, plan: Plan) -> bool:
         """Says whether the rule speaks of this plan's namespace and operation."""
@@ -216,6 +226,22 @@ def acr_refusal(rules: Sequence[ApproverRule], plan: Plan, accepted: "Accepted")
 def _lets_requester(rule: ApproverRule, plan: Plan, approver: Identity) -> bool:
     requested = (plan.requester.iss, plan.requester.sub) == (approver.iss, approver.sub)
     return rule.requester_may_approve or not requested
+
+
+def passkey_demanded(
+    rules: Sequence[ApproverRule], plan: Plan, approver: Identity, groups: frozenset[str]
+) -> bool:
+    """Says whether this person needs a passkey for this plan.
+
+    Where several rules name them, one that demands it is enough: a second rule must not open a way
+    around the first.
+    """
+    return any(
+        rule.covers(plan)
+        and rule.names(approver, groups)
+        and rule.passkey.for_risk(plan.risk.level)
+        for rule in rules
+    )
 
 
 def approvals_needed(rules: Sequence[ApproverRule], plan: Plan) -> int:

@@ -17,6 +17,9 @@ from shared.manifests import JSON
 PLAN_DOMAIN = b"infragate/plan/v1\0"
 OBJECT_DOMAIN = b"infragate/object/v1\0"
 NONCE_DOMAIN = b"infragate/approval-nonce/v1\0"
+PASSKEY_DOMAIN = b"infragate/passkey/v1\0"
+ENROLLMENT_DOMAIN = b"infragate/passkey-enrollment/v1\0"
+PASSKEY_KEY_DOMAIN = b"infragate/passkey-key/v1\0"
 
 WORDS_IN_A_DIGEST = 6
 """Six words of 11 bits: 66 bits, few to compare, too many to collide by search."""
@@ -46,6 +49,21 @@ def object_digest(document: JSON | Mapping[str, object]) -> str:
 def approval_nonce(statement: bytes) -> str:
     """Returns the OpenID nonce that commits a login to the canonical bytes of a statement."""
     return base64url(hashlib.sha256(NONCE_DOMAIN + statement).digest())
+
+
+def passkey_challenge(statement: bytes) -> bytes:
+    """Returns what a passkey signs to commit to the canonical bytes of a statement."""
+    return hashlib.sha256(PASSKEY_DOMAIN + statement).digest()
+
+
+def enrollment_challenge(enrollment: bytes) -> bytes:
+    """Returns what a new passkey signs to commit to the canonical bytes of its enrollment."""
+    return hashlib.sha256(ENROLLMENT_DOMAIN + enrollment).digest()
+
+
+def passkey_digest(public_key: bytes) -> str:
+    """Returns `sha256:<hex>` over a passkey's public key (SubjectPublicKeyInfo in DER)."""
+    return "sha256:" + hashlib.sha256(PASSKEY_KEY_DOMAIN + public_key).hexdigest()
 
 
 def words(digest: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.approvals import MAX_GROUPS, ApproverRule, SignedStatement
 from shared.manifests import JSON
+from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Operation, Requester
 
 TASK = "infragate.call"
@@ -76,6 +77,8 @@ class ProofCall(_Message):
     plan_id: str
     signed: SignedStatement
     sealed_token: str
+    assertion: Assertion | None = None
+    """A passkey's signature over the same statement, where the policy wants one."""
 
 
 class DenyCall(_Message):

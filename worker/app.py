@@ -14,6 +14,7 @@ from celery import Celery
 from celery.worker import WorkController
 
 from shared.audit import AuditLog
+from shared.errors import BadConfiguration
 from shared.keysets import RemoteKeys
 from shared.messages import Role, queue
 from shared.settings import WorkerSettings, is_loopback
@@ -26,7 +27,8 @@ from worker.context import Context, Verbs
 from worker.delivery import WAIT_S, Intake, StrictConsumer
 from worker.keys import Keys, load_keys
 from worker.notifying import make_notices
-from worker.policy import load_policy
+from worker.passkeys import address_problem
+from worker.policy import LoadedPolicy, load_policy
 from worker.tasks import register
 
 CONFIGURATION: Final = {
@@ -67,7 +69,7 @@ def make_context(settings: WorkerSettings) -> Context:
         ),
         redis=redis,
         plans=PlanStore(redis),
-        policy=load_policy(settings.policy_file),
+        policy=_policy(settings),
         keys=keys,
         audit=AuditLog(settings.audit_root, _now, anchoring),
         provider_keys=_provider_keys(settings),
@@ -115,6 +117,20 @@ def make_intake(context: Context) -> Intake:
         },
         clock=context.clock,
     )
+
+
+def _policy(settings: WorkerSettings) -> LoadedPolicy:
+    policy = load_policy(settings.policy_file)
+    problem = address_problem(
+        {one.rp_id for one in policy.passkeys},
+        settings.approval_base_url,
+        production=settings.production,
+    )
+    if problem is not None and Role.APPLY in settings.roles:
+        raise BadConfiguration(
+            f"The policy {settings.policy_file} and INFRA_GATE_APPROVAL_BASE_URL: {problem}."
+        )
+    return policy
 
 
 def _anchoring(settings: WorkerSettings, keys: Keys) -> Anchoring | None:

@@ -29,7 +29,7 @@ from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
 from shared.stores.plans import StoredPlan
-from worker import claims, drift, evidence, guarding, receipts, settling, writes
+from worker import claims, drift, evidence, guarding, receipts, second_proof, settling, writes
 from worker.cluster import NotSent
 from worker.context import Context
 from worker.following import follow
@@ -93,6 +93,7 @@ def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | _Chan
         approvals.approver_refusal(
             context.policy.approvers, plan, receipt.approver, groups=frozenset(receipt.groups)
         )
+        or second_proof.receipt_refusal(receipt, plan, context)
         or receipts.missing_refusal(receipt, receipts.earlier(stored, plan, context), plan, context)
         or guarding.plan_refusal(plan, live, context)
     )

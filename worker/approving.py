@@ -24,6 +24,8 @@ from shared.stores.plans import StoredPlan
 from worker import claims, receipts
 from worker.context import Context
 from worker.notices import Event, Notice
+from worker.passkeys import Used
+from worker.second_proof import second_proof, unready_refusal
 from worker.vault import open_plan
 
 SPENT_KEEP_S = 24 * 60 * 60
@@ -37,8 +39,10 @@ def challenge(call: ChallengeCall, context: Context) -> JSON | Refusal:
         return opened
     stored, plan = opened
     now = int(context.clock())
-    refusal = _pending_refusal(stored, plan, now=now) or approvals.approver_refusal(
-        context.policy.approvers, plan, call.approver
+    refusal = (
+        _pending_refusal(stored, plan, now=now)
+        or approvals.approver_refusal(context.policy.approvers, plan, call.approver)
+        or unready_refusal(plan, call.approver, context)
     )
     if refusal is not None:
         return refusal
@@ -66,7 +70,7 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     if isinstance(result, Refusal):
         context.audit.record("proof.refused", plan=call.plan_id, code=result.code)
         return result
-    stored, plan, receipt = result
+    stored, plan, receipt, used = result
     # Recorded before it takes effect: an approval that nobody can read about must not exist.
     context.audit.record(
         "proof.accepted",
@@ -76,6 +80,7 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
         key=receipt.key_thumbprint,
         policy=receipt.policy_sha256,
         **_who(receipt.approver),
+        **_passkey(used),
     )
     signature = sign(_receipt_key(context), RECEIPT_DOMAIN, receipt.document())
     signed = SignedReceipt(receipt=receipt, signature=signature)
@@ -104,8 +109,10 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     return {"state": state.value, "approvals": len(before) + 1, "needed": needed}
 
 
-def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Plan, Receipt] | Refusal:
-    """Runs every check, (1) to (8); the caller must still record, sign and move."""
+def _verified(
+    call: ProofCall, context: Context
+) -> tuple[StoredPlan, Plan, Receipt, Used | None] | Refusal:
+    """Runs every check, (1) to (9); the caller must still record, sign and move."""
     now = int(context.clock())
     opened = _opened_token(call, context, now=now)
     if isinstance(opened, Refusal):
@@ -121,7 +128,12 @@ def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Plan, Rece
     if refusal is not None:
         return refusal
 
-    # (8) The login was not used before.
+    # (8) Where the policy demands it, a passkey of the policy signed the same statement.
+    used = second_proof(call, plan, accepted, context)
+    if isinstance(used, Refusal):
+        return used
+
+    # (9) The login was not used before.
     if not context.plans.spend(accepted.session, keep_s=SPENT_KEEP_S):
         return Refusal(code="proof_replayed", message="One login approves one plan; sign in again.")
     receipt = Receipt(
@@ -135,8 +147,9 @@ def _verified(call: ProofCall, context: Context) -> tuple[StoredPlan, Plan, Rece
         verified_at=now,
         apply_before=min(now + APPLY_WINDOW_S, plan.expires_at),
         groups=_groups_that_count(plan, accepted, context),
+        passkey=None if used is None else used.credential_sha256,
     )
-    return stored, plan, receipt
+    return stored, plan, receipt, used
 
 
 def _person_refusal(
@@ -327,6 +340,13 @@ def _pending_refusal(stored: StoredPlan, plan: Plan, *, now: int) -> Refusal | N
     if now >= plan.expires_at:
         return Refusal(code="plan_expired", message="The plan has expired; ask for it anew.")
     return move_refusal(stored.state, State.APPROVED, Mover.APPROVER)
+
+
+def _passkey(used: Used | None) -> dict[str, str | int]:
+    """For the record: a counter that goes back tells an operator of a copied authenticator."""
+    if used is None:
+        return {}
+    return {"passkey": used.credential_sha256, "passkey_count": used.count}
 
 
 def _who(identity: Identity) -> dict[str, str]:

@@ -1,13 +1,15 @@
-"""Reads the policy: who may approve what, and which guardrails are changed. Decides nothing.
+"""Reads the policy: who may approve what, with which passkeys, and which guardrails are changed.
 
-One YAML file with two optional sections, `approvers` and `guardrails`, read as strictly as a
-manifest: an unknown or doubled key is a mistake, and a mistake in a policy stops the process.
+One YAML file with three optional sections, `approvers`, `passkeys` and `guardrails`, read as
+strictly as a manifest: an unknown or doubled key is a mistake, and a mistake in a policy stops the
+process. Nothing is decided here.
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,7 +17,9 @@ from shared.approvals import ApproverRule
 from shared.errors import BadConfiguration, Refusal
 from shared.guardrails.policy import Policies, read_policies
 from shared.manifests import JSON
+from shared.passkeys import MAX_CREDENTIALS
 from worker.loading import read
+from worker.passkeys import Passkey
 
 MAX_POLICY_BYTES: Final = 256 * 1024
 NO_POLICY: Final = b""
@@ -31,12 +35,15 @@ class LoadedPolicy:
     """
 
     approvers: tuple[ApproverRule, ...] = ()
+    passkeys: tuple[Passkey, ...] = ()
     guardrails: Policies
     sha256: str
 
 
 _APPROVERS: Final = TypeAdapter(tuple[ApproverRule, ...])
-_SECTIONS: Final = frozenset({"approvers", "guardrails"})
+_PASSKEYS: Final = TypeAdapter(tuple[Passkey, ...])
+_SECTIONS: Final = frozenset({"approvers", "passkeys", "guardrails"})
+_T = TypeVar("_T")
 
 
 def load_policy(path: Path | None) -> LoadedPolicy:
@@ -50,7 +57,8 @@ def load_policy(path: Path | None) -> LoadedPolicy:
     raw = _bytes(path)
     sections = _sections(path, raw)
     return LoadedPolicy(
-        approvers=_approvers(path, sections.get("approvers")),
+        approvers=_listed(path, "approvers", sections.get("approvers"), _APPROVERS),
+        passkeys=_passkeys(path, sections.get("passkeys")),
         guardrails=_guardrails(path, sections.get("guardrails")),
         sha256=_sha256(raw),
     )
@@ -78,16 +86,32 @@ def _sections(path: Path, raw: bytes) -> dict[str, JSON]:
         raise BadConfiguration(f"The policy {path} holds more than one document.")
     sections = documents[0] if documents else {}
     if not isinstance(sections, dict) or not sections.keys() <= _SECTIONS:
-        raise BadConfiguration(f"The policy {path} may hold approvers and guardrails, no more.")
+        raise BadConfiguration(f"The policy {path} may hold approvers, passkeys, guardrails only.")
     return sections
 
 
-def _approvers(path: Path, value: JSON) -> tuple[ApproverRule, ...]:
+def _passkeys(path: Path, value: JSON) -> tuple[Passkey, ...]:
+    passkeys = _listed(path, "passkeys", value, _PASSKEYS)
+    if len({one.credential_id for one in passkeys}) < len(passkeys):
+        raise BadConfiguration(f"The policy {path} has a credential_id in two passkeys.")
+    if len({one.rp_id for one in passkeys}) > 1:
+        raise BadConfiguration(f"The policy {path} has passkeys of different rp_id.")
+    people = Counter((one.iss, one.sub) for one in passkeys)
+    if max(people.values(), default=0) > MAX_CREDENTIALS:
+        raise BadConfiguration(
+            f"The policy {path} has more than {MAX_CREDENTIALS} passkeys of one person."
+        )
+    return passkeys
+
+
+def _listed(
+    path: Path, section: str, value: JSON, kind: TypeAdapter[tuple[_T, ...]]
+) -> tuple[_T, ...]:
     try:
-        return _APPROVERS.validate_python([] if value is None else value)
+        return kind.validate_python([] if value is None else value)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in ('approvers', *problem['loc']))}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in (section, *problem['loc']))}: {problem['msg']}"
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise BadConfiguration(

@@ -12,6 +12,7 @@ from shared.errors import Refusal
 from shared.plans import Plan
 from shared.seals import RECEIPT_DOMAIN, signature_holds
 from shared.stores.plans import StoredPlan
+from worker import second_proof
 from worker.context import Context
 
 
@@ -59,5 +60,6 @@ def _counts(signed: SignedReceipt, stored: StoredPlan, plan: Plan, context: Cont
     return (
         receipt.plan_digest == stored.sealed.digest
         and allowed is None
+        and second_proof.receipt_refusal(receipt, plan, context) is None
         and authentic(signed, context)
     )

@@ -14,7 +14,7 @@ from dev.redis_server import NoRedisServer
 from dev.stack import ports, redis_users
 from dev.stack.material import prepare
 from dev.stack.parts import Part, Wish, parts
-from dev.stack.places import Places, Record, read_record, write_record
+from dev.stack.places import HOSTS, Places, Record, read_record, write_record
 from dev.stack.running import Signals, Stack
 from shared.errors import BadConfiguration, Fault
 from shared.manifests import name_refusal
@@ -60,7 +60,7 @@ def _described(record: Record, wish: Wish) -> Record:
     return replace(record, kubeconfig=kubeconfig, namespaces=",".join(wish.namespaces))
 
 
-def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
+def claimed(places: Places, *, gateway_port: int, issuer_port: int, host: str = HOSTS[0]) -> Record:
     """Returns the record of a stack on these ports (0: the last one, or else a free one).
 
     Plans belong to people, people to their issuer and issuers to their port: so ports stay.
@@ -87,6 +87,7 @@ def claimed(places: Places, *, gateway_port: int, issuer_port: int) -> Record:
         redis_port=ports.choose(last.redis_port if last else 0),
         sandbox_port=ports.choose(last.sandbox_port if last else 0),
         started_at=time.time(),
+        host=host,
     )
 
 

@@ -17,6 +17,7 @@ from dev.issuer.files import write_text
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 GATEWAY_PORT: Final = 3001
 ISSUER_PORT: Final = 3011
+HOSTS: Final = ("127.0.0.1", "localhost")
 NAMESPACE: Final = "mcp-nginx-demo"
 STATE_VARIABLE: Final = "INFRAGATE_STATE"
 _RECORD: Final = "stack.json"
@@ -100,11 +101,13 @@ class Record:
     """Path of a real cluster's; empty for the simulated one."""
     namespaces: str = NAMESPACE
     """Comma separated."""
+    host: str = HOSTS[0]
+    """The name of gateway and approval pages; browsers use passkeys under `localhost` only."""
 
     @property
     def origin(self) -> str:
         """Returns the address of gateway and approval pages."""
-        return f"http://127.0.0.1:{self.gateway_port}"
+        return f"http://{self.host}:{self.gateway_port}"
 
     @property
     def mcp(self) -> str:

@@ -27,6 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", type=int, default=places.GATEWAY_PORT, help="of gateway and approval pages")
     add("--issuer-port", type=int, default=places.ISSUER_PORT, help="of the development issuer")
+    add("--host", choices=places.HOSTS, default=places.HOSTS[0], help="passkeys need localhost")
     add("--kubeconfig", type=Path, help="a real cluster; default KUBECONFIG, else a simulated one")
     add("--sandbox", action="store_true", help="the simulated cluster, even if KUBECONFIG is set")
     add("--namespaces", default=places.NAMESPACE, help="comma separated; what agents may see")
@@ -59,7 +60,12 @@ def _run(options: Namespace, screen: "Screen") -> None:
         environment=os.environ,
     )
     with alone(where), noted_signals() as signals:
-        record = claimed(where, gateway_port=options.port, issuer_port=options.issuer_port)
+        record = claimed(
+            where,
+            gateway_port=options.port,
+            issuer_port=options.issuer_port,
+            host=options.host,
+        )
         screen.starting(where)
         with opened(where, record, wish, signals, screen.ready) as stack:
             screen.tell(banner.sections(where, record, wish))

@@ -11,6 +11,7 @@ import redis.asyncio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.approvals import SignedStatement
+from shared.passkeys import Wanted
 from shared.plans import Identity
 from shared.stores.connection import redis_faults
 
@@ -64,6 +65,17 @@ class UnderWay(_Record):
     next_path: str
     approving: Approving | None = None
     """None for a sign-in that is only for looking."""
+
+
+class AwaitingPasskey(_Record):
+    """A login that is over, whose proof the applier wants to see again with a passkey."""
+
+    signed: SignedStatement
+    sealed_token: str
+    """Readable for the applier alone."""
+    wanted: Wanted
+    session: str
+    """`fingerprint` of the cookie of the session that pressed Approve."""
 
 
 _R = TypeVar("_R", bound=_Record)
@@ -132,6 +144,26 @@ class LoginStore:
             raw = cast("bytes | None", await self._redis.getdel(_state_key(state)))
         return None if raw is None else _read(UnderWay, raw)
 
+    async def wait(self, secret: str, waiting: AwaitingPasskey, *, seconds: int) -> None:
+        """Stores a proof that waits for a passkey.
+
+        Raises:
+            RedisUnavailable: the approval begins anew.
+        """
+        with redis_faults():
+            await self._redis.set(_waiting_key(secret), waiting.model_dump_json(), ex=seconds)
+
+    async def waiting(self, secret: str, *, take: bool) -> AwaitingPasskey | None:
+        """Returns the proof that waits; with `take` nobody else can have it after that.
+
+        Raises:
+            RedisUnavailable: Redis did not answer; the proof may be gone.
+        """
+        command = self._redis.getdel if take else self._redis.get
+        with redis_faults():
+            raw = cast("bytes | None", await command(_waiting_key(secret)))
+        return None if raw is None else _read(AwaitingPasskey, raw)
+
 
 def _session_key(cookie: str) -> str:
     return f"gw:login:{fingerprint(cookie)}"
@@ -139,6 +171,10 @@ def _session_key(cookie: str) -> str:
 
 def _state_key(state: str) -> str:
     return f"gw:approving:{fingerprint(state)}"
+
+
+def _waiting_key(secret: str) -> str:
+    return f"gw:passkey:{fingerprint(secret)}"
 
 
 def _read(record: type[_R], raw: bytes) -> _R | None:

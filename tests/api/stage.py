@@ -67,6 +67,7 @@ from shared.seals import (
 from shared.settings import TERMINAL_CLIENT, GatewaySettings
 from shared.stores.logins import LoginStore
 from shared.stores.plans import PlanStore, PlanView
+from worker.passkeys import Passkey, absent_refusal, verify
 
 NOW = 1_790_000_000
 BASE = "http://127.0.0.1:3001"
@@ -220,9 +221,12 @@ class FakeWorkers:
         self.approvers = {Identity(iss=ISSUER, sub=ADA)}
         self.namespaces: set[str] = set()
         self.calls: list[Call] = []
+        self.origin = BASE
         self.fault: Fault | None = None
         self.running = True
         self.simulated = True
+        self.passkeys: tuple[Passkey, ...] = ()
+        """Where there are any, an approval needs one of them."""
 
     def add(self, plan: Plan, *, key: Ed25519PrivateKey | None = None) -> Plan:
         self.namespaces.add(plan.namespace)
@@ -314,6 +318,19 @@ class FakeWorkers:
             return Refusal(code="proof_of_somebody_else", message="Somebody else signed in.")
         if claims["auth_time"] < statement.challenge_iat - 5:
             return Refusal(code="proof_not_fresh", message="An old login.")
+        if self.passkeys:
+            used = (
+                absent_refusal(self.passkeys)
+                if call.assertion is None
+                else verify(
+                    call.assertion,
+                    passkeys=self.passkeys,
+                    challenge=statement.passkey_challenge(),
+                    origin=self.origin,
+                )
+            )
+            if isinstance(used, Refusal):
+                return used
         receipt = self._receipt(call, claims, hashlib.sha256(token.encode()).hexdigest())
         return self._move(call.plan_id, State.APPROVED, {"receipt": receipt})
 

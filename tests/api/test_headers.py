@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from api.headers import PageHeaders, content_security_policy, origin_of
+from api.headers import PageHeaders, content_security_policy
 
 
 async def _hello(_: Request) -> Response:
@@ -89,16 +89,3 @@ def test_https_is_insisted_on_in_production_only(client: TestClient) -> None:
         assert "max-age" in real.get("/approvals").headers["strict-transport-security"]
 
     assert "strict-transport-security" not in client.get("/approvals").headers
-
-
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
-        ("https://ID.example/realms/x", "https://id.example"),
-        ("https://id.example:443/", "https://id.example"),
-        ("http://127.0.0.1:3011", "http://127.0.0.1:3011"),
-        ("http://[::1]:3011/x", "http://[::1]:3011"),
-    ],
-)
-def test_an_origin_is_written_as_browsers_write_it(url: str, origin: str) -> None:
-    assert origin_of(url) == origin

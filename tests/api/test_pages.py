@@ -220,6 +220,10 @@ def test_templates_trust_no_string() -> None:
     for name in loader.list_templates():
         source = loader.get_source(Templates()._environment, name)[0]
         assert "|safe" not in source.replace(" ", "")
+        if name in {"passkey.html", "enroll.html"}:  # the one script, and nothing in its place
+            source = source.replace(
+                "<script src=\"{{ assets['passkey.js'] }}\" defer></script>", "", 1
+            )
         assert not re.search(r"autoescape|<script|<style|\sstyle=|\son[a-z]+=", source), name
 
 

@@ -136,7 +136,7 @@ def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch
     """The policy holds even where the templates would not."""
     sign_in(page, site)
 
-    refused = page.evaluate(_INJECTIONS)
+    refused = page.evaluate(INJECTIONS)
 
     assert refused == [""] * 4
     assert page.evaluate("window.ran") is None
@@ -257,7 +257,7 @@ def rich() -> dict[str, object]:
     }  # fmt: skip
 
 
-_INJECTIONS = """() => {
+INJECTIONS = """() => {
   const attempts = [
     () => { document.body.innerHTML = '<img src=x onerror="window.ran = 1">'; },
     () => { document.body.setAttribute('onclick', 'window.ran = 1'); document.body.click(); },

@@ -1,12 +1,15 @@
 """The policy file is read strictly: a mistake in it stops the process."""
 
+import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from shared.errors import BadConfiguration
 from shared.guardrails.policy import Policies
 from shared.plans import Identity, Operation
+from tests.worker.authenticator import Authenticator
 from worker.policy import MAX_POLICY_BYTES, load_policy
 
 GOOD = """
@@ -55,8 +58,8 @@ def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("approver: []", "approvers and guardrails"),
-        ("[]", "approvers and guardrails"),
+        ("approver: []", "approvers, passkeys, guardrails only"),
+        ("[]", "approvers, passkeys, guardrails only"),
         ("approvers: {}", "approvers"),
         ("approvers: [{operations: [apply]}]", r"approvers\.0\.namespaces"),
         ("approvers: [{namespaces: [a], operation: [apply]}]", r"approvers\.0\.operation"),
@@ -65,6 +68,12 @@ def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
         ("approvers: [{namespaces: [a], subjects: [{iss: x}]}]", r"approvers\.0\.subjects\.0\.sub"),
         ("approvers: [{namespaces: [a], subjects: [{email: x}]}]", r"approvers\.0\.subjects\.0"),
         ("approvers: []\napprovers: []", "approvers"),
+        ("approvers: [{namespaces: [a], passkey: true}]", r"approvers\.0\.passkey"),
+        ("approvers: [{namespaces: [a], passkey: optional}]", r"approvers\.0\.passkey"),
+        ("approvers: [{namespaces: [a], passkey: {high: no}}]", r"approvers\.0\.passkey\.high"),
+        ("approvers: [{namespaces: [a], passkey: {hi: required}}]", r"approvers\.0\.passkey\.hi"),
+        ("passkeys: {}", "passkeys"),
+        ("passkeys: [{iss: x, sub: y}]", r"passkeys\.0\.credential_id"),
         ("guardrails: {default: {max_replica: 3}}", "max_replica"),
         ("guardrails: {defaults: {}}", "guardrails"),
         ("a: &x 1\nb: *x", "policy.yaml"),
@@ -76,6 +85,54 @@ def test_a_mistake_is_named_by_file_and_place(tmp_path: Path, text: str, place: 
     with pytest.raises(BadConfiguration, match=place) as raised:
         load_policy(policy(tmp_path, text))
     assert "policy.yaml" in str(raised.value)
+
+
+def test_a_demand_for_passkeys_is_for_all_risks_or_for_some(tmp_path: Path) -> None:
+    text = "approvers: [{{namespaces: [a], passkey: {}}}]"
+    [always] = load_policy(policy(tmp_path, text.format("required"))).approvers
+    [high] = load_policy(policy(tmp_path, text.format("{high: required}"))).approvers
+    [none] = load_policy(policy(tmp_path, "approvers: [{namespaces: [a]}]")).approvers
+
+    levels: tuple[Literal["low", "medium", "high"], ...] = ("low", "medium", "high")
+    assert [always.passkey.for_risk(level) for level in levels] == [True, True, True]
+    assert [high.passkey.for_risk(level) for level in levels] == [False, False, True]
+    assert [none.passkey.for_risk(level) for level in levels] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("second", "problem"),
+    [
+        ({"sub": "eve"}, "credential_id in two"),
+        ({"credential_id": "A" * 43, "rp_id": "example.com"}, "different rp_id"),
+    ],
+)
+def test_passkeys_are_distinct_and_of_one_site(
+    tmp_path: Path, second: dict[str, str], problem: str
+) -> None:
+    first = Authenticator().passkey(Identity(iss="https://id.example.com", sub="ada"))
+    entries = [first.model_dump(), first.model_dump() | second]
+
+    with pytest.raises(BadConfiguration, match=problem):
+        load_policy(policy(tmp_path, json.dumps({"passkeys": entries})))
+
+
+def test_a_person_has_at_most_sixteen_passkeys(tmp_path: Path) -> None:
+    ada = Identity(iss="https://id.example.com", sub="ada")
+    entries = [Authenticator().passkey(ada).model_dump() for _ in range(17)]
+
+    with pytest.raises(BadConfiguration, match="more than 16"):
+        load_policy(policy(tmp_path, json.dumps({"passkeys": entries})))
+    assert len(load_policy(policy(tmp_path, json.dumps({"passkeys": entries[1:]}))).passkeys) == 16
+
+
+def test_the_example_in_the_documentation_is_a_policy(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    example = page.split("## The policy file")[1].split("```yaml\n")[1].split("```")[0]
+
+    loaded = load_policy(policy(tmp_path, example))
+
+    assert [rule.passkey.for_risk("high") for rule in loaded.approvers] == [True]
+    assert [one.rp_id for one in loaded.passkeys] == ["approvals.example.com"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from shared.errors import AlreadyExists, Refusal
 from shared.guardrails import Policies
 from shared.jwks import KeySet, parse_key_set
 from shared.messages import ChallengeCall, ProofCall, Role
+from shared.passkeys import Assertion
 from shared.plans import (
     Action,
     ClusterRef,
@@ -39,9 +40,11 @@ from shared.plans import (
 from shared.seals import encrypt_proof, seal_plan
 from shared.settings import WorkerSettings
 from shared.stores.plans import PlanStore, StoredPlan
+from tests.worker.authenticator import ORIGIN
 from worker import approving
 from worker.context import Context
 from worker.keys import Keys
+from worker.passkeys import Passkey
 from worker.policy import LoadedPolicy
 
 ISSUER = "http://127.0.0.1:3011"
@@ -152,19 +155,30 @@ class World:
         return honest | changed
 
     def prove(
-        self, signed: SignedStatement, token: str | None = None, *, plan_id: str = "plan-1"
+        self,
+        signed: SignedStatement,
+        token: str | None = None,
+        *,
+        plan_id: str = "plan-1",
+        assertion: Assertion | None = None,
     ) -> object:
         token = token or self.provider.id_token(**self.claims(signed))
         assert self.context.keys.proof is not None
         sealed = encrypt_proof(
             self.context.keys.proof.public_key(), token, statement=signed.statement.document()
         )
-        call = ProofCall(plan_id=plan_id, signed=signed, sealed_token=sealed)
+        call = ProofCall(plan_id=plan_id, signed=signed, sealed_token=sealed, assertion=assertion)
         return approving.prove(call, self.context)
 
     def with_rules(self, *rules: ApproverRule) -> None:
         policy = replace(self.context.policy, approvers=rules)
         self.context = replace(self.context, policy=policy)
+
+    def with_passkeys(self, *passkeys: Passkey) -> None:
+        """The policy holds these; the pages are at `authenticator.ORIGIN`."""
+        settings = self.context.settings.model_copy(update={"approval_base_url": ORIGIN})
+        policy = replace(self.context.policy, passkeys=passkeys)
+        self.context = replace(self.context, policy=policy, settings=settings)
 
     def audit_events(self) -> list[dict[str, Any]]:
         path = self.context.audit.path

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "audit": ("worker.ops.audit", "check the audit log, show or export the story of one plan"),
     "keys": ("worker.ops.keys", "show, make, rotate and retire a worker's keys"),
     "resolve": ("worker.ops.resolve", "end a plan whose outcome is not known, on a person's word"),
+    "passkeys": ("worker.ops.passkeys", "enroll an approver's passkey; show those of a policy"),
     "doctor": ("worker.ops.doctor", "check what a worker depends on, and say how to mend it"),
 }
 

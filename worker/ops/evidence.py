@@ -252,12 +252,14 @@ def _records_receipt(record: Mapping[str, object], receipt: Receipt) -> bool:
         record.get("sub"),
         record.get("key"),
         record.get("policy"),
+        record.get("passkey"),
     ) == (
         receipt.proof_sha256,
         receipt.approver.iss,
         receipt.approver.sub,
         receipt.key_thumbprint,
         receipt.policy_sha256,
+        receipt.passkey,
     )
 
 

@@ -10,12 +10,14 @@ from typing import Final
 from shared.approvals import ApproverRule
 from shared.errors import BadConfiguration
 from shared.messages import Role
+from shared.passkeys import PasskeyDemand
 from shared.seals import public_text
 from shared.settings import WorkerSettings
 from worker.key_files import PROOF_FILE, RECEIPT_FILE, SEAL_FILE
 from worker.keys import Keys, load_keys
 from worker.ops.diagnosis import Diagnosis, failed, fine, judged, not_checked, warning
-from worker.policy import load_policy
+from worker.passkeys import address_problem
+from worker.policy import LoadedPolicy, load_policy
 
 ENOUGH_BYTES: Final = 1024**3
 TOO_FEW_BYTES: Final = 64 * 1024**2
@@ -81,6 +83,8 @@ def policy(settings: WorkerSettings) -> Iterator[Diagnosis]:
     for namespace in settings.namespaces:
         rules = [rule for rule in loaded.approvers if namespace in rule.namespaces]
         yield from _approvers(namespace, rules, settings.oauth_authority)
+    if Role.APPLY in settings.roles:
+        yield from _passkeys(settings, loaded)
 
 
 def _approvers(namespace: str, rules: list[ApproverRule], issuer: str) -> Iterator[Diagnosis]:
@@ -104,6 +108,26 @@ def _approvers(namespace: str, rules: list[ApproverRule], issuer: str) -> Iterat
             f"{namespace}: requesters may approve their own plans",
             "set requester_may_approve: false for four eyes",
         )
+
+
+def _passkeys(settings: WorkerSettings, loaded: LoadedPolicy) -> Iterator[Diagnosis]:
+    sites = {one.rp_id for one in loaded.passkeys}
+    problem = address_problem(sites, settings.approval_base_url, production=settings.production)
+    if problem is not None:
+        mend = "set INFRA_GATE_APPROVAL_BASE_URL to where people open approvals"
+        yield failed("policy", problem, mend)
+    elif sites:
+        yield fine("policy", f"{len(loaded.passkeys)} passkeys for pages of {', '.join(sites)}")
+    holders = {(one.iss, one.sub) for one in loaded.passkeys}
+    needing = {
+        (one.iss, one.sub)
+        for rule in loaded.approvers
+        if rule.passkey != PasskeyDemand()
+        for one in rule.subjects
+    }
+    for _, sub in sorted(needing - holders):
+        mend = "enroll one (`passkeys begin`); until then they cannot approve what demands it"
+        yield warning("policy", f"{sub} needs a passkey and has none", mend)
 
 
 def folders(settings: WorkerSettings) -> Iterator[Diagnosis]:

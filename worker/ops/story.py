@@ -27,7 +27,7 @@ _EVENTS: Final = {
     "apply.resolved": "a person looked, and said what became of it",
 }
 _SAID: Final = frozenset({"seq", "time", "event", "prev", "hash", "plan", "digest", "iss", "sub"})
-_HASHES: Final = frozenset({"proof", "policy", "key"})
+_HASHES: Final = frozenset({"proof", "policy", "key", "passkey"})
 SHORT: Final = 12
 """Characters of a hash that is there to be recognized only."""
 

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dev.redis_server import RedisServer, free_port
 from shared.messages import Role
+from shared.plans import Identity
 from shared.seals import public_text
 from shared.settings import WorkerSettings
+from tests.worker.authenticator import ORIGIN, Authenticator
 from tests.worker.ops.doctoring import marks, provider, the_one
 from worker.keys import load_keys
 from worker.ops import local_checks
@@ -138,6 +140,19 @@ def test_what_is_wrong_with_a_policy_is_named(
     tmp_path: Path, text: str, mark: Mark, words: str
 ) -> None:
     the_one(local_checks.policy(with_policy(tmp_path, text)), mark, words)
+
+
+def test_passkeys_that_no_browser_could_use_and_people_without_one_are_named(
+    tmp_path: Path,
+) -> None:
+    other = Authenticator().passkey(Identity(iss=ISSUER, sub="eve")).model_dump()
+    text = json.dumps({"approvers": [rule(passkey="required")], "passkeys": [other]})
+    settings = with_policy(tmp_path, text)
+
+    the_one(local_checks.policy(settings), Mark.FAILED, "passkeys need approval pages with https")
+    served = settings.model_copy(update={"approval_base_url": ORIGIN})
+    the_one(local_checks.policy(served), Mark.FINE, "1 passkeys for pages of")
+    the_one(local_checks.policy(served), Mark.WARNING, "ada needs a passkey and has none")
 
 
 def test_without_a_policy_nobody_may_approve() -> None:

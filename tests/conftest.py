@@ -1,12 +1,17 @@
-"""Fixtures for all tests: a real Redis server, one for each test process."""
+"""For all tests: a real Redis server for each test process, and no hurry."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from dev.redis_server import NoRedisServer, RedisServer, find_server, free_port
+
+# A machine may be slow; what must be fast is measured in bench/.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

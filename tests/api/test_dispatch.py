@@ -63,7 +63,7 @@ class Stage:
         await self.redis.sadd("wk:workers", worker)
 
     async def next_call(self, queue: str = "local.read") -> Envelope:
-        taken = await self.redis.brpop([f"q:{queue}"], timeout=5)
+        taken = await self.redis.brpop([f"q:{queue}"], timeout=30)
         assert taken is not None
         assert isinstance(taken[1], bytes)
         envelope = unpack(taken[1])
@@ -241,7 +241,10 @@ def test_a_noisy_subject_is_refused_while_a_quiet_one_is_served(redis_url: str) 
         await stage.announce("w", "a")
         noisy = [asked(stage, subject="noisy") for _ in range(20)]
         quiet = asked(stage, subject="quiet")
-        done, _ = await asyncio.wait(noisy, timeout=1)
+        done: set[asyncio.Future[object]] = set()
+        while len(done) < 16:
+            done, _ = await asyncio.wait(noisy, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)
         assert [type(call.exception()) for call in done] == [QueueFull] * 16
         for _ in range(5):
             envelope = await stage.next_call()

@@ -100,6 +100,22 @@ def test_a_token_that_is_not_of_the_terminals_client_and_of_now_starts_no_sessio
     assert "session" not in refused.json()
 
 
+def test_a_token_that_the_provider_did_not_sign_starts_no_session(stage: Stage) -> None:
+    header, claims, signature = id_token(stage).split(".")
+    _, other_claims, other_signature = id_token(stage, sub="eve").split(".")
+
+    for forged in (f"{header}.{other_claims}.{signature}", f"{header}.{claims}.{other_signature}"):
+        answer = post(stage, "/session", forged)
+        assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize(("length", "status"), [(1, 200), (255, 200), (256, 401)])
+def test_a_subject_is_as_long_as_the_standard_lets_it_be(
+    length: int, status: int, stage: Stage
+) -> None:
+    assert post(stage, "/session", id_token(stage, sub="s" * length)).status_code == status
+
+
 @pytest.mark.parametrize("bearer", ["", "made-up", "x.y.z"])
 def test_without_a_session_nothing_is_shown_or_taken(bearer: str, stage: Stage) -> None:
     plan = stage.workers.add(make_plan())

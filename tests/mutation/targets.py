@@ -53,7 +53,15 @@ class Tests:
     slow: tuple[str, ...] = ()
 
 
+_TERMINAL: Final = tuple(
+    f"tests/api/terminal/test_{name}.py" for name in ("lies", "deciding", "lines", "main")
+)
+
 TARGETS: Final[dict[str, Tests]] = {
+    "api/terminal/believing.py": Tests(quick=_TERMINAL),
+    "api/terminal/deciding.py": Tests(quick=_TERMINAL),
+    "api/terminal/signing_in.py": Tests(quick=_TERMINAL),
+    "api/visits.py": Tests(quick=("tests/api/test_remote.py",)),
     "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING), slow=_APPLYING),
     "shared/seals.py": Tests(quick=("tests/shared/test_seals.py", _BYTES, *_APPROVING)),
     "shared/jose.py": Tests(

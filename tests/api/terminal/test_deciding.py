@@ -10,6 +10,7 @@ from shared.messages import ChallengeCall, DenyCall
 from shared.plans import Identity, RiskNote, State
 from tests.api.stage import ADA, ISSUER, NOW, make_plan
 from tests.api.terminal.visit import Visit, visiting
+from tests.worker.authenticator import Authenticator
 
 HIGH = RiskNote(level="high")
 
@@ -230,6 +231,18 @@ def test_an_unexpected_silence_of_the_worker_is_told_and_not_taken_for_a_yes(
 
     assert visit.run(plan, "approve") is End.NOT_DONE
     assert "It took too long. (said_worker_timeout)" in visit.said
+
+
+def test_where_a_passkey_is_demanded_a_terminal_sends_the_person_to_the_pages(
+    visit: Visit,
+) -> None:
+    person = Identity(iss=ISSUER, sub=ADA)
+    visit.stage.workers.passkeys = (Authenticator().passkey(person),)
+    plan = visit.stage.workers.add(make_plan())
+
+    assert visit.run(plan, "approve") is End.NOT_DONE
+    assert "the policy wants your passkey: approve it on the pages" in visit.said
+    assert visit.stage.workers.state(plan) is State.PENDING
 
 
 @pytest.mark.promise("no-tokens-anywhere")

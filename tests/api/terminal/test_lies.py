@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api import remote
+from api.terminal.believing import Opened, receipt_for
 from api.terminal.carrier import Carried, Carrier
 from api.terminal.deciding import End
 from shared.approvals import SignedReceipt, SignedStatement, Statement
@@ -118,6 +119,14 @@ def test_a_plan_that_was_changed_on_the_way_is_found_out(visit: Visit, liar: Lia
     assert "replicas" not in visit.said
 
 
+@pytest.mark.parametrize("document", [b"", b"{}", SHOWN.document() + b" "])
+def test_what_is_no_plan_is_found_out(document: bytes, visit: Visit, liar: Liar) -> None:
+    liar.document = document
+
+    assert_found_out(visit, visit.run(SHOWN, "approve"), logins=1)
+    assert "(seal_broken)" in visit.said
+
+
 def test_a_plan_that_somebody_else_sealed_is_found_out(visit: Visit, liar: Liar) -> None:
     liar.seal = seal_plan(Ed25519PrivateKey.generate(), digest_of(SHOWN), SHOWN.expires_at)
 
@@ -171,7 +180,16 @@ def test_a_statement_that_is_not_of_now_gets_no_login(
     liar.signed = statement(visit, **changes)
 
     assert visit.run(SHOWN, "approve") is End.NOT_DONE
+    assert "(challenge_expired)" in visit.said
     assert len(visit.opened) == 1
+
+
+def test_an_appliers_clock_may_be_half_a_minute_ahead(visit: Visit, liar: Liar) -> None:
+    liar.signed = statement(visit, challenge_iat=NOW + 30)
+
+    visit.run(SHOWN, "approve")
+
+    assert len(visit.opened) == 2
 
 
 def test_the_login_is_readable_by_the_pinned_applier_alone_whatever_key_is_offered(
@@ -227,6 +245,23 @@ def test_a_receipt_of_another_login_is_found_out(visit: Visit, liar: Liar) -> No
     end = visit.run(SHOWN, "approve")
 
     assert_found_out(visit, end, logins=2)
+
+
+def test_a_receipt_of_this_login_is_returned_as_it_was_signed(visit: Visit, liar: Liar) -> None:
+    visit.run(SHOWN, "approve")
+    stored = visit.stage.workers.store.load(SHOWN.id)
+    assert stored is not None
+    signed = SignedReceipt.model_validate_json(stored.receipt or "")
+    ((statement_sent, sealed),) = liar.sent
+    document = statement_sent.statement.document()
+    token = decrypt_proof(visit.stage.workers.proof_key, sealed, statement=document)
+    shown = Opened(plan=SHOWN, digest=digest_of(SHOWN))
+
+    found = receipt_for(
+        token or "", shown, Identity(iss=ISSUER, sub=ADA), (signed,), pins=visit.pins
+    )
+
+    assert found == signed.receipt
 
 
 def test_a_receipt_that_no_pinned_applier_signed_is_found_out(visit: Visit, liar: Liar) -> None:

@@ -22,7 +22,8 @@ from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
 from api.review import Pins, Review
 from api.sessions import SharedSessions
-from api.tools import make_server
+from api.state_keys import request_state_security
+from api.tools import SERVER_NAME, make_server
 from api.visits import Visits
 from shared.addresses import origin_of
 from shared.keysets import RemoteKeys
@@ -49,7 +50,11 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         return RequestIds(_with_pages(web, settings, redis, dispatch, keys))
     desk = Desk(dispatch, PlanView(redis), settings, time.time)
     sessions = SharedSessions(
-        make_server(desk, VERSION),
+        make_server(
+            desk,
+            VERSION,
+            request_state_security(settings.state_key_file, audience=SERVER_NAME),
+        ),
         redis,
         clock=time.time,
         max_request_body_size=settings.body_limit_bytes,

@@ -145,11 +145,9 @@ class Desk:
         Raises:
             Fault: nobody answered in time; calling again is safe and tells what happened.
         """
-        if not 0 <= wait_s <= MAX_WAIT_S:
-            return Refusal(
-                code="invalid_wait", message=f"WaitSeconds must be between 0 and {MAX_WAIT_S}."
-            )
-        found = await self._decided(caller, plan_id, wait_s=wait_s, report=report)
+        if (refusal := wait_refusal(wait_s)) is not None:
+            return refusal
+        found = await self.decided(caller, plan_id, wait_s=wait_s, report=report)
         if isinstance(found, Refusal):
             return found
         stored, plan = found
@@ -185,10 +183,14 @@ class Desk:
         stored, plan = found
         return Requested(plan=plan, digest=stored.sealed.digest, url=self.url_of(plan.id))
 
-    async def _decided(
+    async def decided(
         self, caller: Caller, plan_id: str, *, wait_s: int, report: Report
     ) -> tuple[StoredPlan, Plan] | Refusal:
-        """Returns the plan as soon as it is no longer pending, or as it is when the time is up."""
+        """Returns the plan as soon as it is no longer pending, or as it is when the time is up.
+
+        Raises:
+            RedisUnavailable: nobody knows.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         while True:
@@ -236,6 +238,14 @@ class Desk:
             )
         except ValueError as error:
             raise Fault("A worker answered nonsense.") from error
+
+
+def wait_refusal(wait_s: int) -> Refusal | None:
+    """Returns why nobody waits that long, or None."""
+    if 0 <= wait_s <= MAX_WAIT_S:
+        return None
+    told = f"WaitSeconds must be between 0 and {MAX_WAIT_S}."
+    return Refusal(code="invalid_wait", message=told)
 
 
 def _subject(caller: Caller) -> str:

@@ -4,21 +4,24 @@ import secrets
 import time
 from typing import Any, Final
 
+from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
 )
 
-from api import answers, plan_results
+from api import answers, asking, plan_results
 from api.arguments import checked
 from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
-from api.desk import Applied, Desk, Report, Requested
+from api.desk import Applied, Desk, Report, Requested, wait_refusal
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 from shared.plans import Operation, State
@@ -39,15 +42,23 @@ _OPERATIONS: Final = {
     "request_set_deployment_image": Operation.SET_IMAGE,
 }
 
+_SAME_FOR_ALL: Final = CacheHint(ttl_ms=5 * 60 * 1000, scope="public")
+"""Changes with a release only."""
+
 log = Log("api.tools")
 
 Context = ServerRequestContext[Any, Any]
 
 
-def make_server(desk: Desk, version: str) -> Server[Any]:
-    """Returns the MCP server with the fourteen tools."""
+def make_server(
+    desk: Desk, version: str, security: RequestStateSecurity | None = None
+) -> Server[Any]:
+    """Returns the MCP server with the fourteen tools.
+
+    `security` seals what clients carry from call to call; None is enough for one replica.
+    """
     door = Door(desk)
-    return Server(
+    server: Server[Any] = Server(
         name=SERVER_NAME,
         title="InfraGate",
         version=version,
@@ -55,7 +66,11 @@ def make_server(desk: Desk, version: str) -> Server[Any]:
         on_list_tools=door.list_tools,
         on_call_tool=door.call_tool,
         get_tool_input_schema=_input_schema,
+        cache_hints={"tools/list": _SAME_FOR_ALL, "server/discover": _SAME_FOR_ALL},
     )
+    seal = security or RequestStateSecurity.ephemeral()
+    server.middleware.append(RequestStateBoundary(seal, default_audience=SERVER_NAME))
+    return server
 
 
 class Door:
@@ -71,7 +86,9 @@ class Door:
         """Answers `tools/list`."""
         return self._listed
 
-    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(
+        self, context: Context, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         """Answers `tools/call`; whatever happens is an answer in our words, and one log line."""
         started = time.monotonic()
         result = await self._called(context, params)
@@ -79,16 +96,16 @@ class Door:
         log.info(
             "tool.called",
             tool=params.name if params.name in BY_NAME else "unknown",
-            outcome=(result.meta or {}).get(
-                answers.CODE_META, "error" if result.is_error else "ok"
-            ),
+            outcome=_outcome(result),
             ms=round((time.monotonic() - started) * 1000),
             sub=caller.sub if caller else None,
             client=caller.client_id if caller else None,
         )
         return result
 
-    async def _called(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def _called(
+        self, context: Context, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         entry = BY_NAME.get(params.name)
         if entry is None:
             return answers.refused(Refusal(code="unknown_tool", message="There is no such tool."))
@@ -96,7 +113,7 @@ class Door:
         if isinstance(arguments, Refusal):
             return answers.refused(arguments)
         try:
-            return await self._answer(context, params.name, arguments)
+            return await self._answer(context, params, arguments)
         except Fault as fault:
             log.warning("tool.failed", tool=params.name, code=fault.code)
             return answers.failed(fault)
@@ -108,15 +125,15 @@ class Door:
             return answers.crashed(incident)
 
     async def _answer(
-        self, context: Context, tool: str, arguments: dict[str, Any]
-    ) -> CallToolResult:
-        caller = current()
+        self, context: Context, params: CallToolRequestParams, arguments: dict[str, Any]
+    ) -> CallToolResult | InputRequiredResult:
+        caller, tool = current(), params.name
         if caller is None:  # the edge lets nobody in without a token
             return answers.refused(Refusal(code="no_caller", message="Nobody is signed in."))
         if tool == "get_allowed_namespaces":
             return await self._namespaces()
         if tool == "apply_approved_plan":
-            return await self._apply(caller, context, arguments)
+            return await self._apply(caller, context, params, arguments)
         if tool in _OPERATIONS:
             return await self._request(caller, tool, arguments)
         return await self._read(caller, tool, arguments)
@@ -142,16 +159,46 @@ class Door:
         return _planned(requested)
 
     async def _apply(
-        self, caller: Caller, context: Context, arguments: dict[str, Any]
-    ) -> CallToolResult:
-        applied = await self._desk.apply(
-            caller,
-            arguments.get("planId", ""),
-            wait_s=arguments["waitSeconds"],
-            report=Rising(context.session.report_progress),
-        )
+        self,
+        caller: Caller,
+        context: Context,
+        params: CallToolRequestParams,
+        arguments: dict[str, Any],
+    ) -> CallToolResult | InputRequiredResult:
+        plan_id, wait_s = arguments.get("planId", ""), arguments["waitSeconds"]
+        if (refusal := wait_refusal(wait_s)) is not None:
+            return answers.refused(refusal)
+        report = Rising(context.session.report_progress)
+        answer = asking.answered(params, plan_id)
+        asks = answer is None and asking.can_open_pages(context)
+        patience = 0 if asks or answer is False else wait_s
+        applied = await self._desk.apply(caller, plan_id, wait_s=patience, report=report)
         if isinstance(applied, Refusal):
             return answers.refused(applied)
+        if not asks or applied.state is not State.PENDING:
+            return _applied(applied)
+        if asking.ends_the_call(context):
+            return asking.question(applied.plan, applied.url)
+        return await self._asked(caller, context, applied, wait_s=wait_s, report=report)
+
+    async def _asked(
+        self, caller: Caller, context: Context, pending: Applied, *, wait_s: int, report: Report
+    ) -> CallToolResult:
+        """Asks the person to open the page, waits if they agreed, and goes on once they decided."""
+        plan_id, started = pending.plan.id, time.monotonic()
+
+        async def until_decided() -> None:
+            await self._desk.decided(
+                caller, plan_id, wait_s=round(asking.AGREEMENT_S), report=report
+            )
+
+        question_id = await asking.agreed(context, pending.plan, pending.url, until=until_decided)
+        left = max(0, wait_s - round(time.monotonic() - started)) if question_id else 0
+        applied = await self._desk.apply(caller, plan_id, wait_s=left, report=report)
+        if isinstance(applied, Refusal):
+            return answers.refused(applied)
+        if question_id and applied.state is not State.PENDING:
+            await asking.no_longer(context, question_id)
         return _applied(applied)
 
 
@@ -194,6 +241,14 @@ def _applied(applied: Applied) -> CallToolResult:
         url=applied.url,
     )
     return _result(plan_results.applied_text(told), told)
+
+
+def _outcome(result: CallToolResult | InputRequiredResult) -> str:
+    """One word for the log."""
+    if isinstance(result, InputRequiredResult):
+        return "person_asked"
+    usual = "error" if result.is_error else "ok"
+    return str((result.meta or {}).get(answers.CODE_META, usual))
 
 
 def _result(text: str, structured: dict[str, Any]) -> CallToolResult:

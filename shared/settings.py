@@ -193,6 +193,10 @@ class GatewaySettings(Common):
     )
     """Pinned encryption key of the appliers (base64url). Empty: learnt in Development."""
 
+    state_key_file: Path | None = Field(default=None, validation_alias="INFRA_GATE_STATE_KEY_FILE")
+    """Secrets of 32 characters or more, one on each line, the same for all replicas: they seal what
+    a client of 2026-07-28 carries while a person is asked. None: this replica's own."""
+
     read_timeout_s: float = Field(
         default=20.0, gt=0, le=120, validation_alias="INFRA_GATE_READ_TIMEOUT_SECONDS"
     )
@@ -248,6 +252,10 @@ class GatewaySettings(Common):
             *_when(
                 _origin(self.approval_base_url) == _origin(self.oauth_resource),
                 "INFRA_GATE_APPROVAL_BASE_URL needs an origin other than the gateway's",
+            ),
+            *_when(
+                self.serves == "gateway" and self.state_key_file is None,
+                "INFRA_GATE_STATE_KEY_FILE must name the secrets that all replicas share",
             ),
             *_when(
                 self.serves == "approvals" and self.approval_client_key_file is None,

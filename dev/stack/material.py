@@ -1,9 +1,10 @@
-"""What a stack needs on disk before its parts start: folders, the pages' client key, the policy.
+"""What a stack needs on disk before its parts start: folders, secrets, the policy.
 
 Made when missing and kept; the workers make their own keys.
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ def prepare(places: Places, *, issuer: str, namespaces: Sequence[str]) -> None:
         own_folder(folder)
     redis_users.prepare(places)
     client_key.prepare(places.client_key, places.client_jwks)
+    if not places.state_key.exists():
+        write_text(places.state_key, secrets.token_urlsafe(32) + "\n")
     policy = policy_text(issuer, namespaces)
     if not places.policy.exists() or places.policy.read_text("utf-8").startswith(GENERATED):
         write_text(places.policy, policy)

@@ -122,6 +122,7 @@ def _gateway(places: Places, record: Record) -> Part:
             "INFRA_GATE_PORT": str(record.gateway_port),
             "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
             "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
+            "INFRA_GATE_STATE_KEY_FILE": str(places.state_key),
         },
         ready=answers(f"{record.origin}/healthz"),
         needs=(REDIS,),

@@ -76,6 +76,11 @@ class Places:
         return self.state / "approval-client.jwks.json"
 
     @property
+    def state_key(self) -> Path:
+        """Returns the secret that all replicas of the gateway share."""
+        return self.state / "state-key.txt"
+
+    @property
     def policy(self) -> Path:
         """Returns the file that says who may approve."""
         return self.state / "policy.yaml"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp_types import CallToolResult, TextContent
 
 from api.callers import FULL_SCOPE, Caller, speaking_as
@@ -135,13 +136,21 @@ class Office:
 
     @asynccontextmanager
     async def client(
-        self, era: str = "legacy", *, sub: str = ROB.sub, read_timeout_seconds: float = 20
+        self,
+        era: str = "legacy",
+        *,
+        sub: str = ROB.sub,
+        read_timeout_seconds: float = 20,
+        elicitation_callback: ElicitationFnT | None = None,
     ) -> AsyncIterator[Client]:
         """A real MCP client whose calls come from `sub`."""
         server = make_server(self.desk, "1")
         with speaking_as(caller(sub)):
             async with Client(
-                server, mode=era, read_timeout_seconds=read_timeout_seconds
+                server,
+                mode=era,
+                read_timeout_seconds=read_timeout_seconds,
+                elicitation_callback=elicitation_callback,
             ) as client:
                 yield client
 

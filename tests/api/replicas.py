@@ -1,5 +1,6 @@
 """Gateway replicas in one process around one Redis: the layers, shared sessions, a few tools."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -189,6 +190,35 @@ def text_in(message: Any) -> str:
     return str(message["result"]["content"][0]["text"])
 
 
+def behind_the_edge(manager: SharedSessions) -> ASGIApp:
+    """The layers in front of it, for the tokens above."""
+    keys = FakeKeys()
+    return at_edge(
+        mcp=manager.handle_request,
+        other=Inner("other"),
+        verifier=Verifier(keys=keys, issuer=ISSUER, resource=RESOURCE, clock=lambda: NOW),
+        resource=ProtectedResource(resource=RESOURCE, issuer=ISSUER),
+        allowed_hosts=[HOST],
+        allowed_origins=[],
+    )
+
+
+def at_work() -> list[str]:
+    """The tasks of this loop, but the one by which event streams of a thread notice its end."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name != "_shutdown_watcher"]
+
+
+@asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """Fails when something that the block began is still at work a while after it."""
+    idle = len(at_work())
+    yield
+    with anyio.fail_after(5):
+        while len(at_work()) > idle:  # noqa: ASYNC110 - tasks tell nobody of their end
+            await anyio.sleep(0.01)
+
+
 @asynccontextmanager
 async def replicas(
     redis_url: str, tools: Tools | None = None, *, count: int = 2, timeout_s: float = 2
@@ -204,14 +234,5 @@ async def replicas(
                 tools.server(), redis, clock=time.time, max_request_body_size=1024 * 1024
             )
             await stack.enter_async_context(manager.run())
-            keys = FakeKeys()
-            app = at_edge(
-                mcp=manager.handle_request,
-                other=Inner("other"),
-                verifier=Verifier(keys=keys, issuer=ISSUER, resource=RESOURCE, clock=lambda: NOW),
-                resource=ProtectedResource(resource=RESOURCE, issuer=ISSUER),
-                allowed_hosts=[HOST],
-                allowed_origins=[],
-            )
-            made.append(Replica(app=app, manager=manager))
+            made.append(Replica(app=behind_the_edge(manager), manager=manager))
         yield made

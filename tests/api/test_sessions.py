@@ -1,6 +1,5 @@
 """MCP sessions around a real Redis: any replica serves any request, for their owner alone."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.api.replicas import (
     Tools,
     call,
     initialize,
+    nothing_left,
     replicas,
     text_in,
 )
@@ -40,20 +40,10 @@ def play(redis_url: str, story: Story, tools: Tools | None = None, **how: Any) -
     """Runs a story with two replicas; when it is over, nothing of it may still be at work."""
 
     async def main() -> None:
-        async with replicas(redis_url, tools, **how) as made:
-            idle = len(at_work())
+        async with replicas(redis_url, tools, **how) as made, nothing_left():
             await story(made)
-            with anyio.fail_after(5):
-                while len(at_work()) > idle:  # noqa: ASYNC110 - tasks tell nobody of their end
-                    await anyio.sleep(0.01)
 
     anyio.run(main)
-
-
-def at_work() -> list[str]:
-    """The tasks of this loop, but the one by which event streams of a thread notice its end."""
-    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    return [name for name in names if name != "_shutdown_watcher"]
 
 
 def keys_of(redis_url: str) -> set[str]:

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import redis
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
@@ -99,13 +100,19 @@ class Live:
         mode: str = "auto",
         token: str = "",
         address: str = "",
+        opens: ElicitationFnT | None = None,
     ) -> AsyncIterator["Agent"]:
-        """An agent: the official client, signed in; at the gateway, or at another `address`."""
+        """An agent: the official client, signed in; at the gateway, or at another `address`.
+
+        `opens` is what its person does when asked to open a page.
+        """
         headers = {"Authorization": f"Bearer {token or self.token(subject, scope)}"}
         async with (
             httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S, trust_env=False) as http,
             Client(
-                streamable_http_client(address or self.mcp, http_client=http), mode=mode
+                streamable_http_client(address or self.mcp, http_client=http),
+                mode=mode,
+                elicitation_callback=opens,
             ) as client,
         ):
             yield Agent(client=client, heard=self.heard)
@@ -117,13 +124,14 @@ class Live:
         *,
         mode: str = "auto",
         address: str = "",
+        opens: ElicitationFnT | None = None,
     ) -> ResultT:
         """Runs a journey with one client; what fails in it is not wrapped in groups."""
         results: list[ResultT] = []
         failures: list[Exception] = []
 
         async def main() -> None:
-            async with self.client(subject, mode=mode, address=address) as agent:
+            async with self.client(subject, mode=mode, address=address, opens=opens) as agent:
                 try:
                     results.append(await journey(agent))
                 except Exception as failure:  # noqa: BLE001 - raised again below

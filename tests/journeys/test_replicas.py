@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
+from mcp.client.context import ClientRequestContext
+from mcp_types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
 from tests.journeys.live import Agent, Live
 from tests.journeys.person import Person
@@ -68,6 +71,30 @@ def test_a_change_is_asked_for_approved_and_applied_by_whichever_replica(
 
     assert applied["status"] == "applied"
     assert set(replicas.proxy.served[before:]) == set(replicas.proxy.targets)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+def test_a_person_who_is_asked_to_open_the_page_approves_there_and_the_call_goes_on(
+    mode: str, live: Live, replicas: Fleet
+) -> None:
+    async def person_opens(
+        context: ClientRequestContext,  # noqa: ARG001 - the SDK's name
+        params: ElicitRequestParams,
+    ) -> ElicitResult:
+        assert isinstance(params, ElicitRequestURLParams)
+        with Person(live) as person:
+            await anyio.to_thread.run_sync(person.approve, params.url)
+        return ElicitResult(action="accept")
+
+    async def journey(agent: Agent) -> dict[str, Any]:
+        plan = await agent.facts(
+            "request_restart_deployment", namespace=live.namespace, name="nginx"
+        )
+        return await agent.facts("apply_approved_plan", planId=plan["planId"], waitSeconds=30)
+
+    applied = live.run(journey, mode=mode, address=replicas.mcp, opens=person_opens)
+
+    assert applied["status"] == "applied"
 
 
 def test_a_stolen_session_id_opens_nothing_at_any_replica(

@@ -142,6 +142,18 @@ def test_a_gateway_in_production_refuses_to_be_given_the_approval_clients_key(
         read_gateway_settings()
 
 
+def test_replicas_of_a_gateway_in_production_must_share_a_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = GATEWAY | {"INFRA_GATE_SERVES": "gateway"}
+    _set(monkeypatch, alone, INFRA_GATE_APPROVAL_CLIENT_KEY_FILE=None)
+    with pytest.raises(BadConfiguration, match="INFRA_GATE_STATE_KEY_FILE"):
+        read_gateway_settings()
+    monkeypatch.setenv("INFRA_GATE_STATE_KEY_FILE", "/keys/state")
+
+    assert read_gateway_settings().production
+
+
 @pytest.mark.promise("production-refuses-laptop-settings")
 @pytest.mark.parametrize(
     ("variable", "value"),

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help up demo test check format lint bench cluster-test lock clean
+.PHONY: help up demo test check format lint bench cluster-test conformance lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ bench: $(STAMP) ## measure, as ratios within one run
 
 cluster-test: $(STAMP) ## the cluster suite on a real cluster: make cluster-test KUBECONFIG=...
 	INFRAGATE_TEST_KUBECONFIG="$${INFRAGATE_TEST_KUBECONFIG:-$(KUBECONFIG)}" $(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
+
+conformance: $(STAMP) ## the official MCP conformance suite against two replicas
+	@tests/conformance/install $(VENV)/conformance
+	INFRAGATE_TEST_CONFORMANCE=$(VENV)/conformance $(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
 
 lock: ## resolve the dependencies anew
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --extra api --extra worker pyproject.toml -o requirements/dev.lock

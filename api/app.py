@@ -189,18 +189,20 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
 def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
     """The names under which we are served; on a laptop also the usual ones of this machine."""
     own = {urlsplit(url).netloc for url in _own_urls(settings)}
-    local = (
-        set()
-        if settings.production
-        else {f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"}
-    )
-    return tuple(sorted(own | local | set(settings.extra_hosts)))
+    return tuple(sorted(own | _further_hosts(settings)))
+
+
+def _further_hosts(settings: GatewaySettings) -> set[str]:
+    usual = {f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"}
+    return set(settings.extra_hosts) | (set() if settings.production else usual)
 
 
 def _origins(settings: GatewaySettings) -> tuple[str, ...]:
+    """Whose pages may call: those of our own address; on a laptop under each of our names."""
     own = {origin_of(url) for url in _own_urls(settings)}
-    local = set() if settings.production else {f"http://localhost:{settings.port}"}
-    return tuple(sorted(own | local))
+    if settings.production:
+        return tuple(sorted(own))
+    return tuple(sorted(own | {f"http://{host}" for host in _further_hosts(settings)}))
 
 
 def _own_urls(settings: GatewaySettings) -> tuple[str, ...]:

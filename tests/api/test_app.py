@@ -197,6 +197,7 @@ def test_a_laptop_is_served_by_the_usual_names_and_production_by_its_own() -> No
     )
 
     assert {"127.0.0.1:4001", "localhost:4001"} <= set(_hosts(laptop))
+    assert set(_origins(laptop)) >= {"http://127.0.0.1:4001", "http://localhost:4001"}
     assert set(_hosts(production)) == {"approve.example", "gate.internal:8443"}
     assert set(_origins(production)) == {"https://approve.example"}
 

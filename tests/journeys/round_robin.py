@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import httpx2
 import uvicorn
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dev.redis_server import free_port
 from dev.stack.parts import GATEWAY, Wish, parts
@@ -138,11 +138,20 @@ class Fleet:
 
 
 @contextmanager
-def fleet(live: Live, folder: Path, *, count: int = 2) -> Iterator[Fleet]:
-    """That many replicas of the stack's gateway, behind one address."""
+def fleet(
+    live: Live,
+    folder: Path,
+    *,
+    count: int = 2,
+    entrance: Callable[[ASGIApp], ASGIApp] = lambda proxy: proxy,
+) -> Iterator[Fleet]:
+    """That many replicas of the stack's gateway, behind one address.
+
+    `entrance` may put something in front of the round robin.
+    """
     it = Fleet(live=live, port=free_port(), proxy=Proxy(), folder=folder)
     config = uvicorn.Config(
-        it.proxy,
+        entrance(it.proxy),
         port=it.port,
         log_config=None,
         access_log=False,

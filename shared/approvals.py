@@ -274,17 +274,24 @@ def check_id_token_claims(
     return _check_times(claims, now=now)
 
 
-def check_statement(  # noqa: PLR0911 - one return for each check, in the order of the protocol
+def challenge_refusal(statement: Statement, *, now: int) -> Refusal | None:
+    """Returns why it is too late to prove a statement."""
+    if now >= statement.expires_at:
+        return _refused("challenge_expired", "The approval took too long; start it again.")
+    return None
+
+
+def check_statement(
     statement: Statement,
     claims: Mapping[str, object],
     *,
     plan_digest: str,
     cluster_id: str,
-    now: int,
 ) -> Accepted | Refusal:
-    """Checks that one login was made for one statement about one plan, and after the challenge."""
-    if now >= statement.expires_at:
-        return _refused("challenge_expired", "The approval took too long; start it again.")
+    """Checks that one login was made for one statement about one plan, and after the challenge.
+
+    That the statement is ours and its challenge live was asked before: `challenge_refusal`.
+    """
     if statement.plan_digest != plan_digest or statement.cluster_id != cluster_id:
         return _refused("statement_of_another_plan", "The approval is for another plan.")
     nonce = claims.get("nonce")

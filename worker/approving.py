@@ -216,12 +216,15 @@ def _opened_token(
 def _decided_plan(
     call: ProofCall, verified: jose.Verified, context: Context, *, now: int
 ) -> tuple[StoredPlan, Plan, Accepted] | Refusal:
-    # (4) The statement is an applier's own.
+    # (4) The statement is an applier's own, and its challenge live.
     statement, signature = call.signed.statement, call.signed.signature
     if not signature_holds(
         context.keys.receipt_public, STATEMENT_DOMAIN, statement.document(), signature
     ):
         return Refusal(code="statement_forged", message="The approval was not issued by us.")
+    late = approvals.challenge_refusal(statement, now=now)
+    if late is not None:
+        return late
 
     # (5) The plan is sealed, pending, not expired and for this cluster.
     opened = open_plan(call.plan_id, context)
@@ -232,13 +235,12 @@ def _decided_plan(
     if refusal is not None:
         return refusal
 
-    # (6) Challenge live, digest, nonce, fresh login, decision, the same person.
+    # (6) Digest, nonce, fresh login, decision, the same person.
     accepted = approvals.check_statement(
         statement,
         verified.claims,
         plan_digest=stored.sealed.digest,
         cluster_id=plan.cluster.id,
-        now=now,
     )
     return accepted if isinstance(accepted, Refusal) else (stored, plan, accepted)
 

@@ -17,6 +17,7 @@ from shared.approvals import (
     SignedStatement,
     Statement,
     approver_refusal,
+    challenge_refusal,
     check_id_token_claims,
     check_statement,
     read_signed_receipt,
@@ -69,11 +70,9 @@ def _code(claims: dict[str, Any], *, now: int = NOW) -> str | None:
     return refusal.code if refusal is not None else None
 
 
-def _decided(
-    statement: Statement = STATEMENT, *, now: int = NOW, **claims: object
-) -> Accepted | str:
+def _decided(statement: Statement = STATEMENT, **claims: object) -> Accepted | str:
     checked = check_statement(
-        statement, CLAIMS | claims, plan_digest=DIGEST, cluster_id="cluster-1", now=now
+        statement, CLAIMS | claims, plan_digest=DIGEST, cluster_id="cluster-1"
     )
     return checked.code if isinstance(checked, Refusal) else checked
 
@@ -166,11 +165,18 @@ def test_only_a_login_made_after_the_challenge_counts(auth_time: int) -> None:
         ({"approver": Identity(iss=ISSUER, sub="eve")}, "proof_nonce"),
         ({"expires_at": NOW + 301}, "proof_nonce"),
         ({"challenge_iat": NOW - 1}, "proof_nonce"),
-        ({"expires_at": NOW}, "challenge_expired"),
     ],
 )
 def test_a_login_for_one_statement_proves_no_other(changed: dict[str, Any], code: str) -> None:
     assert _decided(STATEMENT.model_copy(update=changed)) == code
+
+
+def test_a_challenge_is_live_until_its_time() -> None:
+    late = challenge_refusal(STATEMENT, now=STATEMENT.expires_at)
+
+    assert challenge_refusal(STATEMENT, now=STATEMENT.expires_at - 1) is None
+    assert late is not None
+    assert late.code == "challenge_expired"
 
 
 @pytest.mark.parametrize("nonce", [None, "", 7, "ü", STATEMENT.nonce() + "A", ["x"]])

@@ -127,7 +127,7 @@ def test_a_role_gets_the_shipped_files_in_each_namespace() -> None:
     rules = {
         one["metadata"]["namespace"]: one["rules"]
         for one in made
-        if (one["kind"], one["metadata"]["name"]) == ("Role", "infragate-planner")
+        if (one["kind"], one["metadata"]["name"]) == ("Role", "infragate-plan")
     }
     shipped = yaml.safe_load_all(
         (REPOSITORY / "deploy" / "kubernetes" / "served-namespace.yaml").read_text("utf-8")

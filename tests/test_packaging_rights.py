@@ -135,7 +135,8 @@ def test_a_role_gets_the_shipped_files_in_each_namespace() -> None:
 
     assert rules.keys() == {"one", "two"}
     assert rules["one"] == rules["two"] in [one.get("rules") for one in shipped]
-    assert all("namespace" in one["metadata"] for one in made if "Cluster" not in one["kind"])
+    assert "ValidatingAdmissionPolicyBinding" in {one["kind"] for one in made}
+    assert all("namespace" in one["metadata"] for one in made if one["kind"].startswith("Role"))
     with pytest.raises(subprocess.CalledProcessError):
         _objects("--role", "admin")
 

@@ -117,7 +117,7 @@ def test_each_is_given_its_own_secrets_only() -> None:
         "infragate-reader": {"infragate-redis/worker"},
         "infragate-planner": {"infragate-redis/worker", "infragate-planner-keys"},
         "infragate-applier": {"infragate-redis/worker", "infragate-applier-keys"},
-        "infragate-gateway": {"infragate-redis/gateway"},
+        "infragate-gateway": {"infragate-redis/gateway", "infragate-state"},
         "infragate-approvals": {"infragate-redis/gateway", "infragate-approval-client"},
     }
     assert not of_kind("Secret")

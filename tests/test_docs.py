@@ -27,6 +27,8 @@ _EVENT = re.compile(
     r"""(?:_?log(?:ger)?\.(?:info|warning|error|exception))\(\s*(?:#[^\n]*\s*)?"([a-z_.]+)\""""
 )
 
+_CODE = re.compile(r"""code(?:: \w+)? ?= ?"(\w+)\"""")
+
 
 def text(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
@@ -148,6 +150,37 @@ def test_every_recorded_event_is_explained() -> None:
     recorded = set(re.findall(rf'"((?:{areas})\.(?!key)[a-z_]+)"', sources))
 
     assert explained == recorded | {"worker.started", "audit.torn_line", "audit.cut"}
+
+
+REFUSING = (
+    "api/arguments.py",
+    "api/dispatch.py",
+    "api/tools.py",
+    "shared/documents.py",
+    "shared/errors.py",
+    "shared/questions.py",
+    "shared/requests.py",
+    "shared/selectors.py",
+    "worker/intents.py",
+    "worker/loading.py",
+    "worker/reading",
+    "worker/refusals.py",
+    "worker/settling.py",
+    "worker/vault.py",
+)
+NOT_FOR_AGENTS = {"bad_configuration", "no_caller"}
+
+
+@pytest.mark.parametrize("source", REFUSING)
+def test_every_code_that_an_agent_may_be_refused_with_is_explained(source: str) -> None:
+    page = section(text("docs/tools.md"), "## Refusals")
+    explained = {name for row in rows(page) for name in code_in(row[0])}
+    path = ROOT / source
+    files = path.glob("*.py") if path.is_dir() else [path]
+    codes = {code for file in files for code in _CODE.findall(file.read_text("utf-8"))}
+
+    assert codes
+    assert codes - NOT_FOR_AGENTS <= explained
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

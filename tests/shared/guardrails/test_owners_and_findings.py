@@ -35,6 +35,15 @@ def test_an_owner_is_named_with_what_becomes_of_the_change(
     assert "will be reverted by" in owner.message
 
 
+def test_a_helm_release_is_named_where_its_name_is_known() -> None:
+    label = with_at(deployment(), "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"})
+    named = with_at(deployment(), "metadata.annotations", {"meta.helm.sh/release-name": "web"})
+
+    messages = [owner.message for body in (label, named) for owner in owners(body)]
+    assert ["Helm release a release;" in message for message in messages] == [True, False]
+    assert ["web" in message for message in messages] == [False, True]
+
+
 def test_a_plain_object_has_no_owner() -> None:
     assert owners(deployment()) == ()
     assert owners(None) == ()

@@ -98,6 +98,7 @@ VOLUMES: dict[str, JSON] = {
     "downwardAPI": {},
     "emptyDir": {},
     "ephemeral": {},
+    "image": {"reference": "nginx:1"},
     "persistentVolumeClaim": {"claimName": "x"},
     "projected": {},
 }
@@ -174,6 +175,16 @@ def test_a_hook_to_another_host_is_named(hook: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["containers", "initContainers", "ephemeralContainers"])
+def test_a_container_of_every_kind_is_judged(kind: str) -> None:
+    bad: JSON = {"name": "bad", "image": "nginx:1", "securityContext": {"privileged": True}}
+
+    body = with_at(deployment(), f"{POD}.{kind}", [bad])
+
+    path = f"{POD}.{kind}[bad].securityContext.privileged"
+    assert ("IG-POD-PRIVILEGED", path) in found(body)
+
+
 def test_a_host_path_is_named_by_its_volume() -> None:
     volume: JSON = {"name": "v", "hostPath": {"path": "/"}}
 
@@ -238,7 +249,7 @@ def test_a_confining_profile_is_fine(field: str, kind: str) -> None:
 def test_a_volume_of_the_pods_own_world_is_fine_even_when_restricted(kind: str) -> None:
     volume: JSON = {"name": "v", kind: VOLUMES[kind]}
     body = with_at(container(securityContext=GOOD), f"{POD}.volumes", [volume])
-    types = frozenset({*Policy().volume_types, "csi"})
+    types = frozenset({*Policy().volume_types, "csi", "image"})
 
     assert written(body, pod_security=PodSecurityLevel.RESTRICTED, volume_types=types) == ()
 

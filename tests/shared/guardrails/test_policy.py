@@ -60,4 +60,4 @@ def test_anything_unknown_or_of_a_wrong_type_refuses_the_whole_policy(
     refusal = read_policies(value)
 
     assert isinstance(refusal, Refusal)
-    assert refusal.details["path"] == path
+    assert (refusal.code, refusal.details["path"]) == ("invalid_policy", path)

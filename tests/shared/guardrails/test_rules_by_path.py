@@ -140,6 +140,15 @@ def test_a_restricted_rule_names_its_field(context: dict[str, JSON], rule: str, 
     assert found(body) == []
 
 
+def test_a_pod_that_says_it_may_be_root_is_named_itself_too() -> None:
+    body = deployment(
+        containers=[{"name": "web", "image": "nginx:1", "securityContext": GOOD}],
+        securityContext={"runAsNonRoot": False},
+    )
+
+    assert found(body, "restricted") == [("IG-POD-NONROOT", f"{POD}.securityContext.runAsNonRoot")]
+
+
 def test_what_is_good_for_restricted_is_good() -> None:
     assert found(container(securityContext=GOOD), "restricted") == []
 

@@ -1,5 +1,7 @@
 """The rules' own words and numbers, written a second time, so that none changes by accident."""
 
+from typing import Any
+
 import pytest
 
 from shared import guardrails
@@ -11,6 +13,7 @@ from shared.guardrails.findings import find_in_plan, looks_secret
 from shared.guardrails.images import check_image, read_image
 from shared.guardrails.metadata import CONTROLLER_PREFIXES
 from shared.guardrails.pods import PodTemplate, probes
+from shared.guardrails.podtemplates import check_inherited
 from shared.guardrails.policy import PodSecurityLevel, read_policies
 from shared.guardrails.replicas import check_replicas
 from shared.manifests import JSON, Kind, Object
@@ -18,6 +21,7 @@ from shared.plans import Operation
 
 from .objects import config_map, container, deployment, ids, manifest, service, with_at, written
 
+WEB = "spec.template.spec.containers.0"
 PREFIXES = """
 ingress.kubernetes.io traefik.io haproxy.org haproxy-ingress.github.io konghq.com projectcontour.io
 getambassador.io service.beta.kubernetes.io service.alpha.kubernetes.io service.kubernetes.io
@@ -167,8 +171,34 @@ def test_an_image_by_itself_is_named_as_the_tools_argument() -> None:
     assert [item.path for item in guardrails.check_image("nginx", Policy())] == ["image"]
 
 
+def test_an_image_of_a_container_is_named_by_its_path() -> None:
+    assert [item.path for item in written(container(image="nginx"))] == [
+        "spec.template.spec.containers[web].image"
+    ]
+
+
 def test_replicas_by_themselves_are_named_as_in_a_manifest() -> None:
     assert [item.path for item in check_replicas(6, Policy())] == ["spec.replicas"]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "most", "good"),
+    [
+        (None, 1, True),
+        (None, 0, False),
+        (0, 0, True),
+        (1, 1, True),
+        (2, 1, False),
+        (-1, 5, False),
+        (True, 5, False),
+        ("2", 5, False),
+        (1.0, 5, False),
+    ],
+)
+def test_replicas_are_a_whole_number_up_to_the_policys_most(
+    replicas: JSON, most: int, good: bool
+) -> None:
+    assert (list(check_replicas(replicas, Policy(max_replicas=most))) == []) is good
 
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
@@ -223,6 +253,14 @@ def test_a_service_type_can_be_allowed_by_name(kind: str) -> None:
 
     assert isinstance(policies, Policies)
     assert policies.default.service_types == {kind}
+
+
+def test_all_service_types_and_no_replicas_at_all_can_be_written_into_a_policy() -> None:
+    kinds: JSON = ["ClusterIP", "NodePort", "LoadBalancer"]
+    policies = read_policies({"default": {"service_types": kinds, "max_replicas": 0}})
+
+    assert isinstance(policies, Policies)
+    assert policies.default == Policy(service_types=frozenset(map(str, kinds)), max_replicas=0)
 
 
 # ── Pods ─────────────────────────────────────────────────────────────────────────────────────────
@@ -288,10 +326,26 @@ def test_no_account_the_default_and_listed_ones_are_fine(name: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["serviceAccountToken", "podCertificate"])
-def test_an_empty_credential_source_is_one_too(source: str) -> None:
-    volume: JSON = {"name": "v", "projected": {"sources": [{source: {}}]}}
+def test_an_empty_credential_source_is_one_too_and_is_named_by_its_path(source: str) -> None:
+    volume: JSON = {"name": "v", "projected": {"sources": [{"configMap": {}}, {source: {}}]}}
 
-    assert "IG-POD-TOKEN" in ids(written(deployment(volumes=[volume])))
+    found = written(deployment(volumes=[volume]))
+
+    path = f"spec.template.spec.volumes[v].projected.sources[1].{source}"
+    assert [(item.rule_id, item.path) for item in found] == [("IG-POD-TOKEN", path)]
+
+
+def test_a_breach_that_is_new_is_no_inherited_one() -> None:
+    clean, privileged = deployment(), container(securityContext={"privileged": True})
+
+    def inherited(before: Object, after: Object) -> list[str]:
+        found = check_inherited(PodTemplate.of(after), PodTemplate.of(before))
+        return [item.path for item in found]
+
+    assert inherited(clean, privileged) == []
+    assert inherited(privileged, with_at(privileged, f"{WEB}.command", ["sh"])) == [
+        "spec.template.spec.containers[web]"
+    ]
 
 
 def test_an_image_volume_without_a_tag_is_named_by_its_path() -> None:
@@ -308,6 +362,17 @@ def test_a_missing_limit_is_named_by_its_path() -> None:
     assert [(item.rule_id, item.path) for item in found] == [
         ("IG-POD-LIMITS", "spec.template.spec.containers[web].resources.limits")
     ]
+
+
+def test_a_limit_that_is_there_and_one_that_cannot_be_there_are_not_missing() -> None:
+    body = with_at(
+        container(resources={"limits": {"cpu": "1"}}),
+        "spec.template.spec.ephemeralContainers",
+        [{"name": "debug", "image": "nginx:1"}],
+    )
+
+    found = written(body, require_limits=frozenset({"cpu"}))
+    assert "IG-POD-LIMITS" not in ids(found)
 
 
 # ── findings and risk ────────────────────────────────────────────────────────────────────────────
@@ -378,7 +443,21 @@ def test_nothing_to_say_is_low_risk() -> None:
     assert guardrails.assess(Operation.APPLY, (effect,), Facts()).level == "low"
 
 
-@pytest.mark.parametrize(("users", "more"), [(1, ""), (2, ""), (40, "more")])
+def test_a_new_selector_says_how_many_addresses_serve_now() -> None:
+    after = with_at(service(), "spec.selector", {"app": "x"})
+    effect = Effect(kind=Kind.SERVICE, name="web", live=service(), result=after)
+
+    def message(**facts: Any) -> str:
+        (reason,) = guardrails.assess(Operation.APPLY, (effect,), Facts(**facts)).reasons
+        return reason.message
+
+    assert "(0 addresses" in message()
+    assert "(3 addresses" in message(endpoints={"web": 3})
+
+
+@pytest.mark.parametrize(
+    ("users", "more"), [(1, ""), (5, ""), (6, " and 1 more"), (40, " and 35 more")]
+)
 def test_users_of_a_config_map_are_named_and_counted(users: int, more: str) -> None:
     names = tuple(f"Deployment d{number}" for number in range(users))
     effect = Effect(kind=Kind.CONFIG_MAP, name="web", live=config_map(), result=config_map(a="b"))
@@ -387,5 +466,5 @@ def test_users_of_a_config_map_are_named_and_counted(users: int, more: str) -> N
         Operation.APPLY, (effect,), Facts(consumers={"web": names})
     ).reasons
 
-    assert "Deployment d0" in reason.message
-    assert ("more" in reason.message) is bool(more)
+    listed = ", ".join(names[:5]) + more
+    assert f"is used by {listed};" in reason.message

@@ -182,6 +182,41 @@ def test_a_command_that_stays_is_no_reason() -> None:
     assert codes(risk(live, with_at(live, "spec.replicas", 3))) == set()
 
 
+def test_what_stays_as_it_is_is_no_reason() -> None:
+    rights: JSON = {"runAsUser": 0}
+    live = with_at(container(securityContext=rights), "spec.template.spec.securityContext", rights)
+    stopped = with_at(deployment(), "spec.replicas", 0)
+    scaled_by_others = Facts(autoscaled=frozenset({"web"}))
+
+    assert codes(risk(live, with_at(live, IMAGE, "nginx:1.28"))) == {"image_change"}
+    assert codes(risk(stopped, stopped, scaled_by_others, Operation.RESTART)) == set()
+
+
+def test_the_order_of_a_hooks_fields_is_no_reason() -> None:
+    def hook(**fields: JSON) -> Object:
+        return container(lifecycle={"preStop": {"httpGet": fields}})
+
+    assert codes(risk(hook(port=80, path="/"), hook(path="/", port=80))) == set()
+    assert codes(risk(hook(port=80, path="/"), hook(path="/x", port=80))) == {"new_command"}
+
+
+def test_a_deployment_without_a_number_has_one_replica() -> None:
+    one, none = (with_at(deployment(), "spec.replicas", number) for number in (1, None))
+
+    assert codes(risk(one, none)) == codes(risk(none, one)) == set()
+    assert codes(risk(deployment(), none)) == {"scale_down"}
+
+
+def test_a_new_deployment_stops_nothing() -> None:
+    stopped = with_at(deployment(), "spec.replicas", 0)
+
+    assert codes(risk(None, stopped, Facts(autoscaled=frozenset({"web"})))) == set()
+
+
+def test_without_pods_nothing_stops_before_others_start() -> None:
+    assert codes(risk(RECREATE, with_at(RECREATE, IMAGE, "nginx:1.28"))) == {"image_change"}
+
+
 def test_the_gravest_reason_decides_the_level() -> None:
     changes = [effect(deployment(), SCALED), effect(service(), None)]
     medium = assess(Operation.APPLY, changes, Facts())

@@ -158,6 +158,29 @@ def test_a_service_rule_names_its_field(spec: dict[str, JSON], rule: str, path: 
     assert found(service(**spec)) == [(rule, path)]
 
 
+def test_a_system_service_is_named_by_its_name() -> None:
+    assert found(with_at(service(), "metadata.name", "kubernetes")) == [
+        ("IG-SVC-SYSTEM", "metadata.name")
+    ]
+
+
+@pytest.mark.parametrize("held", [{"clusterIP": "10.0.0.9"}, {"clusterIPs": ["10.0.0.9"]}])
+@pytest.mark.parametrize("asked", [{"clusterIP": "10.0.0.9"}, {"clusterIPs": ["10.0.0.9"]}])
+def test_an_address_that_the_service_has_already_is_no_choice(
+    held: dict[str, JSON], asked: dict[str, JSON]
+) -> None:
+    assert written(service(**asked), live=service(**held)) == ()
+
+
+def test_a_secret_in_a_list_is_named_by_its_place() -> None:
+    env: JSON = [
+        {"name": "A", "value": "b"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "db", "key": "k"}}},
+    ]
+
+    assert found(container(env=env)) == [("IG-POD-SECRET", f"{WEB}.env[1].valueFrom.secretKeyRef")]
+
+
 def test_a_host_port_is_named_and_zero_is_none() -> None:
     assert found(container(ports=[{"containerPort": 80, "hostPort": 80}])) == [
         ("IG-POD-HOSTPORT", f"{WEB}.ports[0].hostPort")

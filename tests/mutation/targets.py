@@ -7,7 +7,12 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 _BYTES: Final = "tests/shared/test_protocol_bytes.py"
-_DECIDING: Final = ("tests/worker/test_approving.py", "tests/worker/test_deciding.py")
+_PASSKEYS: Final = ("tests/worker/test_second_proof.py", "tests/worker/test_passkeys.py")
+_DECIDING: Final = (
+    "tests/worker/test_approving.py",
+    "tests/worker/test_deciding.py",
+    _PASSKEYS[0],
+)
 _APPROVING: Final = (
     "tests/shared/test_approver_rules.py",
     "tests/shared/test_approvals.py",
@@ -70,6 +75,8 @@ TARGETS: Final[dict[str, Tests]] = {
     ),
     "worker/approving.py": Tests(quick=_DECIDING, slow=_APPLYING),
     "worker/receipts.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
+    "worker/passkeys.py": Tests(quick=_PASSKEYS[::-1]),
+    "worker/second_proof.py": Tests(quick=_PASSKEYS),
     "worker/vault.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
     "worker/applying.py": Tests(quick=_APPLYING, slow=(*_LIFE, *_CLUSTER)),
     "worker/drift.py": Tests(quick=_APPLYING[1:], slow=_CLUSTER),

@@ -256,11 +256,12 @@ def test_a_service_type_can_be_allowed_by_name(kind: str) -> None:
 
 
 def test_all_service_types_and_no_replicas_at_all_can_be_written_into_a_policy() -> None:
-    kinds: JSON = ["ClusterIP", "NodePort", "LoadBalancer"]
-    policies = read_policies({"default": {"service_types": kinds, "max_replicas": 0}})
+    kinds = frozenset({"ClusterIP", "NodePort", "LoadBalancer"})
+    listed: list[JSON] = [*kinds]
+    policies = read_policies({"default": {"service_types": listed, "max_replicas": 0}})
 
     assert isinstance(policies, Policies)
-    assert policies.default == Policy(service_types=frozenset(map(str, kinds)), max_replicas=0)
+    assert policies.default == Policy(service_types=kinds, max_replicas=0)
 
 
 # ── Pods ─────────────────────────────────────────────────────────────────────────────────────────

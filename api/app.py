@@ -4,12 +4,15 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from mcp.server.lowlevel.server import Server
 from starlette.types import ASGIApp
 
 from api.client_key import read_client_key
+from api.completing import Completer
 from api.desk import Desk
 from api.dispatch import Dispatch
 from api.edge import AllowedHosts, RequestIds, at_edge
@@ -20,6 +23,7 @@ from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
+from api.resources import Resources
 from api.review import Pins, Review
 from api.sessions import SharedSessions
 from api.state_keys import request_state_security
@@ -32,6 +36,7 @@ from shared.release import VERSION
 from shared.settings import GatewaySettings, is_loopback
 from shared.stores.connection import AsyncRedis, connect_async
 from shared.stores.logins import LoginStore
+from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.plans import PlanView
 
 log = Log("gateway")
@@ -48,13 +53,8 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     if settings.serves == "approvals":
         web = _web(settings, redis, dispatch, sessions=None)
         return RequestIds(_with_pages(web, settings, redis, dispatch, keys))
-    desk = Desk(dispatch, PlanView(redis), settings, time.time)
     sessions = SharedSessions(
-        make_server(
-            desk,
-            VERSION,
-            request_state_security(settings.state_key_file, audience=SERVER_NAME),
-        ),
+        _server(settings, redis, dispatch),
         redis,
         clock=time.time,
         max_request_body_size=settings.body_limit_bytes,
@@ -75,6 +75,19 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         allowed_hosts=_hosts(settings),
         allowed_origins=_origins(settings),
         max_body_bytes=settings.body_limit_bytes,
+    )
+
+
+def _server(settings: GatewaySettings, redis: AsyncRedis, dispatch: Dispatch) -> Server[Any]:
+    """What agents speak with."""
+    plans = PlanView(redis)
+    desk = Desk(dispatch, plans, settings, time.time)
+    return make_server(
+        desk,
+        VERSION,
+        resources=Resources(desk, plans, McpFollowStore(redis)),
+        completer=Completer(desk, settings.oauth_scope),
+        security=request_state_security(settings.state_key_file, audience=SERVER_NAME),
     )
 
 

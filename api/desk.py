@@ -91,6 +91,16 @@ class Desk:
         """Returns the namespaces that live workers serve; no Kubernetes call."""
         return await self._dispatch.allowed_namespaces()
 
+    async def rules(self) -> dict[str, tuple[str, ...]]:
+        """Returns what planners say is allowed in each namespace, in words.
+
+        Raises:
+            RedisUnavailable: nobody knows.
+        """
+        workers = await self._dispatch.workers()
+        planners = (worker for worker in workers if Role.PLAN in worker.roles)
+        return {name: said for worker in planners for name, said in worker.rules.items()}
+
     async def read(
         self, caller: Caller, tool: str, arguments: dict[str, object]
     ) -> Result | Refusal:
@@ -171,13 +181,17 @@ class Desk:
         """Returns the page on which a person decides this plan."""
         return f"{self._settings.approval_base_url.rstrip('/')}/approvals/{plan_id}"
 
+    def seen(self, stored: StoredPlan, plan: Plan) -> Applied:
+        """Returns a plan as Redis tells it; before anything follows from it, workers check."""
+        return Applied(plan=plan, state=self._state(stored, plan), url=self.url_of(plan.id))
+
     async def _requested(self, caller: Caller, answer: JSON) -> Requested | Refusal:
         if not isinstance(answer, dict) or answer.keys().isdisjoint({"no_change", "plan_id"}):
             raise Fault("A worker answered nonsense.")
         unchanged = answer.get("no_change")
         if isinstance(unchanged, list):
             return Requested(plan=None, unchanged=tuple(str(item) for item in unchanged))
-        found = await self._own_plan(caller, str(answer.get("plan_id")))
+        found = await self.own_plan(caller, str(answer.get("plan_id")))
         if isinstance(found, Refusal):
             return found
         stored, plan = found
@@ -194,7 +208,7 @@ class Desk:
         loop = asyncio.get_running_loop()
         started = loop.time()
         while True:
-            found = await self._own_plan(caller, plan_id)
+            found = await self.own_plan(caller, plan_id)
             waited = loop.time() - started
             if isinstance(found, Refusal) or waited >= wait_s:
                 return found
@@ -203,8 +217,12 @@ class Desk:
             await report(waited, wait_s, f"Waiting for a person to decide: {self.url_of(plan_id)}")
             await asyncio.sleep(min(POLL_S, wait_s - waited))
 
-    async def _own_plan(self, caller: Caller, plan_id: str) -> tuple[StoredPlan, Plan] | Refusal:
-        """Returns the caller's plan; another's and an unknown one are the same."""
+    async def own_plan(self, caller: Caller, plan_id: str) -> tuple[StoredPlan, Plan] | Refusal:
+        """Returns the caller's plan; another's and an unknown one are the same.
+
+        Raises:
+            RedisUnavailable: nobody knows.
+        """
         unknown = Refusal(code="no_such_plan", message="There is no such plan of yours.")
         if not plan_id or len(plan_id) > 64:  # noqa: PLR2004 - twice the length of our ids
             return unknown

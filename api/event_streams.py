@@ -15,6 +15,8 @@ from sse_starlette import EventSourceResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.exchanges import RETRY_MS, event_id
+from api.following import LOOK_S as FOLLOW_S
+from api.following import SessionFollower
 from api.handshakes import Seat
 from api.wire import Wire
 from shared.errors import RedisUnavailable
@@ -36,8 +38,15 @@ SseEvent = dict[str, Any]
 class EventStreams:
     """Feeds the streams that clients hold open at this replica."""
 
-    def __init__(self, sessions: McpSessionStore, log: McpEventLog, wire: Wire) -> None:
+    def __init__(
+        self,
+        sessions: McpSessionStore,
+        log: McpEventLog,
+        wire: Wire,
+        follower: SessionFollower,
+    ) -> None:
         self._sessions = sessions
+        self._follower = follower
         self._log = log
         self._wire = wire
 
@@ -88,6 +97,7 @@ class EventStreams:
                         if anyio.current_time() - touched >= TOUCH_S:
                             touched = anyio.current_time()
                             await self._sessions.touch(seat.session_id, seat.session.owner)
+                        follows = await self._follower.look(seat.session_id)
                         events = await self._log.after(seat.session_id, STANDALONE, entry)
                     except RedisUnavailable:  # it comes back, and the stream goes on
                         await anyio.sleep(LOOK_FOR_ANSWER_S)
@@ -95,7 +105,7 @@ class EventStreams:
                     for event in events:
                         entry = event.entry
                         yield _told(STANDALONE, event)
-                    await watch.something(within_s=LOOK_S)
+                    await watch.something(within_s=FOLLOW_S if follows else LOOK_S)
             finally:
                 await self._leave(seat, holder)
 

@@ -131,6 +131,17 @@ def unchanged(objects: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def status(plan: Plan, *, digest: str, state: State, url: str) -> dict[str, Any]:
+    """Returns where a plan stands, for somebody who follows it."""
+    return {
+        **applied(plan, state=state, outcome=None, reason=None, url=url),
+        "operation": plan.operation.value,
+        "namespace": plan.namespace,
+        "summary": _clean(plan.summary),
+        "words": words(digest),
+    }
+
+
 def applied(
     plan: Plan, *, state: State, outcome: Outcome | None, reason: str | None, url: str
 ) -> dict[str, Any]:

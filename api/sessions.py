@@ -28,6 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api import handshakes
 from api.event_streams import EventStreams
 from api.exchanges import Exchange, event_place
+from api.following import SessionFollower
 from api.handshakes import Seat, Turned
 from api.replies import error, replayed, reply, rpc_error
 from api.wire import Wire
@@ -35,8 +36,10 @@ from shared.errors import RedisUnavailable
 from shared.logs import Log, trace_of
 from shared.stores.connection import AsyncRedis
 from shared.stores.mcp_events import STANDALONE, McpEventLog
+from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_sessions import McpSessionStore
 from shared.stores.mcp_wire import Told
+from shared.stores.plans import PlanView
 
 LONGEST_S: Final = 15 * 60
 """For a request whose client has left; the longest of ours waits five minutes and then applies."""
@@ -62,7 +65,8 @@ class SharedSessions(StreamableHTTPSessionManager):
         self._sessions = McpSessionStore(redis, clock=clock)
         self._events = McpEventLog(redis)
         self._wire = Wire(redis)
-        self._streams = EventStreams(self._sessions, self._events, self._wire)
+        follower = SessionFollower(McpFollowStore(redis), PlanView(redis), self._events)
+        self._streams = EventStreams(self._sessions, self._events, self._wire, follower)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

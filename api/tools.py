@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Any, Final
 
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
@@ -17,11 +17,13 @@ from mcp_types import (
     TextContent,
 )
 
-from api import answers, asking, plan_results
+from api import answers, asking, plan_results, prompts
 from api.arguments import checked
 from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
+from api.completing import Completer
 from api.desk import Applied, Desk, Report, Requested, wait_refusal
+from api.resources import Resources
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 from shared.plans import Operation, State
@@ -45,15 +47,28 @@ _OPERATIONS: Final = {
 _SAME_FOR_ALL: Final = CacheHint(ttl_ms=5 * 60 * 1000, scope="public")
 """Changes with a release only."""
 
+_LISTS: Final[tuple[CacheableMethod, ...]] = (
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+)
+
 log = Log("api.tools")
 
 Context = ServerRequestContext[Any, Any]
 
 
 def make_server(
-    desk: Desk, version: str, security: RequestStateSecurity | None = None
+    desk: Desk,
+    version: str,
+    *,
+    resources: Resources,
+    completer: Completer,
+    security: RequestStateSecurity | None = None,
 ) -> Server[Any]:
-    """Returns the MCP server with the fourteen tools.
+    """Returns the MCP server: the fourteen tools, and what helps to use them.
 
     `security` seals what clients carry from call to call; None is enough for one replica.
     """
@@ -66,7 +81,16 @@ def make_server(
         on_list_tools=door.list_tools,
         on_call_tool=door.call_tool,
         get_tool_input_schema=_input_schema,
-        cache_hints={"tools/list": _SAME_FOR_ALL, "server/discover": _SAME_FOR_ALL},
+        on_list_resources=resources.listed,
+        on_list_resource_templates=resources.templates,
+        on_read_resource=resources.read,
+        on_subscribe_resource=resources.subscribe,
+        on_unsubscribe_resource=resources.unsubscribe,
+        on_subscriptions_listen=resources.listen,
+        on_list_prompts=prompts.listed,
+        on_get_prompt=prompts.given,
+        on_completion=completer.complete,
+        cache_hints=dict.fromkeys(_LISTS, _SAME_FOR_ALL),
     )
     seal = security or RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(seal, default_audience=SERVER_NAME))

@@ -188,6 +188,8 @@ class Announcement(_Message):
     """The applier's public encryption key, base64url."""
     approvers: tuple[ApproverRule, ...] = ()
     """Who may look at which plans in the browser; who may approve the applier decides by itself."""
+    rules: dict[str, tuple[str, ...]] = {}
+    """What the planner's guardrails allow in each namespace, in words for agents."""
     started_at: int
     seen_at: int
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from shared.errors import Fault
+from shared.guardrails.in_words import in_words
 from shared.logs import Log
 from shared.messages import Announcement
 from shared.release import VERSION
@@ -62,6 +63,10 @@ class Announcer:
             receipt_key=public_text(keys.receipt.public_key()) if keys.receipt else None,
             proof_key=public_text(keys.proof.public_key()) if keys.proof else None,
             approvers=context.policy.approvers,
+            rules={
+                name: in_words(context.policy.guardrails.for_namespace(name))
+                for name in context.namespaces
+            },
             started_at=self._started_at,
             seen_at=int(context.clock()),
         )

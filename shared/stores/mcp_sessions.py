@@ -169,9 +169,14 @@ class McpSessionStore:
 
     async def _forget(self, index: str, *keys: str) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(*map(_key, keys), *map(_stream_key, keys))
+            pipe.delete(*map(_key, keys), *map(_stream_key, keys), *map(follows_key, keys))
             pipe.zrem(index, *keys)
             await pipe.execute()
+
+
+def follows_key(key: str) -> str:
+    """Returns the key of what a session follows; it goes with the session."""
+    return f"gw:mcp:follows:{key}"
 
 
 def _key(key: str) -> str:

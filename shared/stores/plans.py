@@ -5,7 +5,7 @@ spent (`wk:spent:<sha256>`). A move is compare-and-set on state, digest and vers
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -152,6 +152,20 @@ class PlanView:
         with redis_faults():
             raw = cast("dict[bytes, bytes]", await self._redis.hgetall(_key(plan_id)))
         return _stored(plan_id, raw)
+
+    async def states(self, plan_ids: Sequence[str]) -> dict[str, str]:
+        """Returns the states of those plans that are there, by id; as Redis says.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for plan_id in plan_ids:
+                    pipe.hget(_key(plan_id), "state")
+                rows = cast("list[bytes | None]", await pipe.execute())
+        found = zip(plan_ids, rows, strict=True)
+        return {plan_id: raw.decode() for plan_id, raw in found if raw is not None}
 
     async def newest(self, count: int = MAX_LISTED) -> tuple[StoredPlan, ...]:
         """Returns the newest plans first, at most `count`.

@@ -1,16 +1,20 @@
 """A desk with workers made up for the tests, and MCP clients that speak with it in process."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.lowlevel.server import Server
+from mcp.server.request_state import RequestStateSecurity
 from mcp_types import CallToolResult, TextContent
 
 from api.callers import FULL_SCOPE, Caller, speaking_as
+from api.completing import Completer
 from api.desk import Desk
+from api.resources import Resources
 from api.tools import make_server
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
@@ -18,6 +22,7 @@ from shared.messages import Announcement, Call, Progress, Role
 from shared.plans import Plan, SealedPlan, State
 from shared.questions import namespace_refusal
 from shared.settings import GatewaySettings
+from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.plans import PlanView, StoredPlan
 from tests.worker.worlds import NOW, ROB, a_plan
 
@@ -111,6 +116,11 @@ class Shelf:
         self.on_look(self)
         return self.plans.get(plan_id)
 
+    async def states(self, plan_ids: Sequence[str]) -> dict[str, str]:
+        self.looks += 1
+        self.on_look(self)
+        return {one: self.plans[one].state.value for one in plan_ids if one in self.plans}
+
     def put(self, plan: Plan, state: State = State.PENDING) -> StoredPlan:
         sealed = SealedPlan(document=plan.document(), seal="seal")
         self.plans[plan.id] = StoredPlan(id=plan.id, sealed=sealed, state=state, version=1)
@@ -129,6 +139,17 @@ class Office:
     def desk(self) -> Desk:
         return Desk(self.workers, cast("PlanView", self.shelf), SETTINGS, lambda: self.now)
 
+    def server(self, security: RequestStateSecurity | None = None) -> Server[Any]:
+        """What agents speak with. Sessions follow nothing here: there is no Redis."""
+        nowhere = cast("McpFollowStore", None)
+        return make_server(
+            self.desk,
+            "1",
+            resources=Resources(self.desk, cast("PlanView", self.shelf), nowhere),
+            completer=Completer(self.desk, FULL_SCOPE),
+            security=security,
+        )
+
     def planned(self, state: State = State.PENDING, **changed: Any) -> Plan:
         plan = a_plan(**changed)
         self.shelf.put(plan, state)
@@ -144,7 +165,7 @@ class Office:
         elicitation_callback: ElicitationFnT | None = None,
     ) -> AsyncIterator[Client]:
         """A real MCP client whose calls come from `sub`."""
-        server = make_server(self.desk, "1")
+        server = self.server()
         with speaking_as(caller(sub)):
             async with Client(
                 server,

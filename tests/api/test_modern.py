@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from api.catalog import TOOLS
 from api.sessions import SharedSessions
 from api.state_keys import request_state_security
-from api.tools import SERVER_NAME, make_server
+from api.tools import SERVER_NAME
 from dev.redis_server import free_port
 from shared.plans import Plan, Requester, State
 from shared.stores.connection import connect_async
@@ -76,7 +76,7 @@ async def gateways(office: Office, *keys: Path) -> AsyncIterator[list[Replica]]:
             stack.push_async_callback(redis.aclose)
             security = request_state_security(key, audience=SERVER_NAME)
             manager = SharedSessions(
-                make_server(office.desk, "1", security),
+                office.server(security),
                 redis,
                 clock=time.time,
                 max_request_body_size=1024 * 1024,

@@ -373,12 +373,10 @@ def test_a_request_that_changes_nothing_makes_no_plan_and_says_so() -> None:
 def test_nobody_can_use_a_tool_without_being_known() -> None:
     from mcp import Client  # noqa: PLC0415 - only here without `office.client`
 
-    from api.tools import make_server  # noqa: PLC0415 - likewise
-
     office = Office()
 
     async def main() -> None:
-        async with Client(make_server(office.desk, "1"), mode="legacy") as client:
+        async with Client(office.server(), mode="legacy") as client:
             result = await client.call_tool("get_allowed_namespaces", {})
             assert_refused(result, "Nobody is signed in.", "no_caller")
 

@@ -57,6 +57,7 @@ def test_the_announcement_says_who_serves_whom(redis_url: str, tmp_path: Path) -
     assert (said.namespaces, said.roles) == (("mcp-nginx-demo",), (Role.PLAN,))
     assert said.seal_key == public_text(seal.public_key())
     assert (said.receipt_key, said.proof_key) == (None, None)
+    assert "A Deployment may have at most 5 replicas." in said.rules["mcp-nginx-demo"]
 
 
 def test_a_stopped_worker_is_withdrawn(

@@ -59,7 +59,8 @@ class Tests:
 
 
 _TERMINAL: Final = tuple(
-    f"tests/api/terminal/test_{name}.py" for name in ("lies", "deciding", "lines", "main")
+    f"tests/api/terminal/test_{name}.py"
+    for name in ("lies", "deciding", "signing_in", "lines", "main")
 )
 
 TARGETS: Final[dict[str, Tests]] = {

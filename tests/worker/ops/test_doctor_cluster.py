@@ -90,6 +90,17 @@ def test_what_a_planner_lacks_is_named_right_by_right(sandbox: Path) -> None:
     assert "Rights" in line.mend
 
 
+def test_a_planner_that_cannot_list_autoscalers_is_told_what_plans_then_lack(
+    sandbox: Path,
+) -> None:
+    kubeconfig = sandbox / "reader.kubeconfig"
+
+    line = the_one(checked(kubeconfig, Role.PLAN), Mark.NOT_CHECKED, "autoscaler")
+
+    assert "list horizontalpodautoscalers.autoscaling (optional)" in line.said
+    assert "autoscaler" not in "".join(map(str, checked(kubeconfig, Role.READ)))
+
+
 def test_an_applier_without_leases_cannot_claim(sandbox: Path) -> None:
     found = checked(sandbox / "reader.kubeconfig", Role.APPLY)
 

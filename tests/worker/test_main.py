@@ -1,5 +1,6 @@
 """How a worker starts: what the command line overrides, what stops it, with which exit code."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -9,9 +10,12 @@ import pytest
 import worker.__main__ as entry
 from shared.errors import BadConfiguration, ClusterUnreachable
 from shared.messages import Role
+from shared.plans import Identity
 from shared.settings import WorkerSettings
+from tests.worker.authenticator import ORIGIN, Authenticator
 from tests.worker.test_keys import production
 from worker.__main__ import MISCONFIGURED, main
+from worker.app import _policy as load_own_policy
 from worker.context import Context
 
 
@@ -88,6 +92,23 @@ def test_production_starts_on_a_safe_cluster_and_development_on_any(tmp_path: Pa
         context_of(production(tmp_path, Role.READ), hazards=(), identity=safe)
     )
     entry._require_safe_cluster(context_of(WorkerSettings(), hazards=("exec-plugin",)))
+
+
+def test_an_applier_does_not_start_with_passkeys_that_no_browser_could_use_on_its_pages(
+    tmp_path: Path,
+) -> None:
+    passkey = Authenticator().passkey(Identity(iss="https://id.example.com", sub="ada"))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(json.dumps({"passkeys": [passkey.model_dump()]}), "utf-8")
+    applier = WorkerSettings(policy_file=policy, roles=(Role.APPLY,))
+
+    with pytest.raises(BadConfiguration, match="INFRA_GATE_APPROVAL_BASE_URL: passkeys need"):
+        load_own_policy(applier)
+    for fitting in (
+        applier.model_copy(update={"approval_base_url": ORIGIN}),
+        applier.model_copy(update={"roles": (Role.READ, Role.PLAN)}),
+    ):
+        assert load_own_policy(fitting).passkeys == (passkey,)
 
 
 def test_a_cluster_that_does_not_say_what_it_is_stops_the_start(

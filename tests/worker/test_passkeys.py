@@ -6,6 +6,7 @@ import secrets
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -223,22 +224,64 @@ def test_no_other_key_gets_into_a_policy(key: bytes) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"credential_id": "short"},
+        {"credential_id": base64url(bytes(15))},
         {"credential_id": "A" * 1365},
         {"credential_id": "not base64url!"},
         {"public_key": "AAAA"},
+        {"public_key": "A" * 2049},
         {"public_key": base64url(cose(RSA, alg=-38))},
         {"rp_id": "https://approvals.example.com"},
         {"rp_id": "Approvals.example.com"},
         {"rp_id": ""},
         {"iss": ""},
+        {"sub": ""},
         {"sub": 7},
+        {"name": "n" * 81},
         {"transports": ["usb"]},
     ],
 )
 def test_a_passkey_that_cannot_be_one_stops_the_policy(changed: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Authenticator().passkey(ADA, **changed)
+
+
+def test_the_shortest_and_longest_values_of_a_passkey_are_accepted() -> None:
+    ada = Authenticator(credential_id=bytes(16))
+
+    passkey = ada.passkey(Identity(iss="i", sub="s"), name="n" * 80)
+
+    assert (passkey.iss, passkey.sub, len(passkey.name)) == ("i", "s", 80)
+    assert len(Authenticator(credential_id=bytes(1023)).passkey(ADA).credential_id) == 1364
+    with pytest.raises(ValidationError, match="frozen"):
+        passkey.iss = "another"  # type: ignore[misc]  # what is tried
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [(ec_key(), "ES256"), (ed25519.Ed25519PrivateKey.generate(), "EdDSA"), (RSA, "RS256")],
+)
+def test_an_algorithm_has_its_usual_name(key: PrivateKey, name: str) -> None:
+    assert algorithm_of(cose(key)) == name
+
+
+def test_the_words_of_a_passkey_are_of_these_bytes() -> None:
+    """Computed by other means: six words are compared between a page and a command."""
+    public = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    digest = hashlib.sha256(b"infragate/passkey-key/v1\0" + public).hexdigest()
+
+    assert Authenticator(key=KEY).passkey(ADA).digest == f"sha256:{digest}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("authenticator_data", bytes(36)), ("authenticator_data", bytes(38)), ("client_data", b"{}")],
+)
+def test_cut_or_padded_answers_are_unreadable(name: str, value: bytes) -> None:
+    ada = Authenticator()
+    bent = ada.get(CHALLENGE).model_copy(update={name: base64url(value)})
+
+    assert judged(ada, bent) == "passkey_unreadable"
 
 
 @pytest.mark.parametrize(
@@ -262,3 +305,5 @@ def test_passkeys_must_fit_the_address_of_the_pages(
 ) -> None:
     assert (address_problem({rp_id}, address, production=production) is None) is fits
     assert address_problem((), address, production=production) is None
+    if not production:
+        assert (address_problem({rp_id}, address) is None) is fits

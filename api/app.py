@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from api.completing import Completer
 from api.desk import Desk
 from api.dispatch import Dispatch
 from api.edge import AllowedHosts, RequestIds, at_edge
+from api.fair_use import Allowance, FairUse
 from api.headers import PageHeaders
 from api.health import make_health
 from api.login import Login
@@ -37,6 +39,7 @@ from shared.settings import GatewaySettings, is_loopback
 from shared.stores.connection import AsyncRedis, connect_async
 from shared.stores.logins import LoginStore
 from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_rates import McpRateStore
 from shared.stores.plans import PlanView
 
 log = Log("gateway")
@@ -75,7 +78,21 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         allowed_hosts=_hosts(settings),
         allowed_origins=_origins(settings),
         max_body_bytes=settings.body_limit_bytes,
+        fair_use=_fair_use(settings, redis),
     )
+
+
+def _fair_use(settings: GatewaySettings, redis: AsyncRedis) -> Callable[[ASGIApp], ASGIApp]:
+    """The layer that keeps one subject from taking everything."""
+    allowance = Allowance(
+        McpRateStore(
+            redis,
+            rate=settings.requests_per_second,
+            burst=settings.requests_burst,
+            clock=time.time,
+        )
+    )
+    return partial(FairUse, allowance=allowance, at_a_time=settings.requests_at_a_time)
 
 
 def _server(settings: GatewaySettings, redis: AsyncRedis, dispatch: Dispatch) -> Server[Any]:

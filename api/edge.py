@@ -1,8 +1,8 @@
 """What every request passes before anybody reads it: plain ASGI, one layer per question.
 
-Is this Host ours, is this Origin welcome, is the body small, who is calling, may they use this
-tool, is there a session to speak in? `at_edge` puts the layers in that order. The two that concern
-tokens are in `api.gate`.
+Is this Host ours, is this Origin welcome, is the body small, who is calling, do they call too
+often, may they use this tool, is there a session to speak in? `at_edge` puts the layers in that
+order. The two that concern tokens are in `api.gate`, the one that counts in `api.fair_use`.
 """
 
 import re
@@ -31,7 +31,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HANDSHAKE_ERA = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
-def at_edge(
+def at_edge(  # noqa: PLR0913 - one for each layer
     *,
     mcp: ASGIApp,
     other: ASGIApp,
@@ -40,18 +40,19 @@ def at_edge(
     allowed_hosts: Sequence[str],
     allowed_origins: Sequence[str],
     max_body_bytes: int = MAX_BODY_BYTES,
+    fair_use: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> ASGIApp:
     """The whole gateway as one ASGI application.
 
     `mcp` is the SDK's session manager (`handle_request`) and must not be reachable by a route of
     `other`: a router's idea of a path (a trailing newline matches `$`) is not what protects it.
     `other` gets the lifespan and every other path. Hosts and origins are exact, or end in `:*` for
-    any port.
+    any port. `fair_use` puts the layer that counts in front, see `api.fair_use`.
     """
     app: ASGIApp = SessionRequired(mcp)
     app = ToolScopes(app, resource=resource)
     app = WholeBody(app, limit=max_body_bytes)
-    app = Authentication(app, verifier=verifier, resource=resource)
+    app = Authentication(fair_use(app), verifier=verifier, resource=resource)
     app = DeclaredLength(app, limit=max_body_bytes)
     app = AllowedOrigins(app, allowed_origins)
     app = AllowedHosts(app, allowed_hosts)

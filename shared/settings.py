@@ -220,6 +220,21 @@ class GatewaySettings(Common):
     max_in_flight: int = Field(default=64, ge=1, validation_alias="INFRA_GATE_MAX_IN_FLIGHT")
     """Calls waiting for workers in one replica; more are refused, so that these are answered."""
 
+    requests_per_second: float = Field(
+        default=100.0, gt=0, le=100_000, validation_alias="INFRA_GATE_REQUESTS_PER_SECOND"
+    )
+    """Of one subject, at all replicas together; an agent at work sends a few."""
+
+    requests_burst: int = Field(
+        default=400, ge=1, le=1_000_000, validation_alias="INFRA_GATE_REQUESTS_BURST"
+    )
+    """How many of them may come at once after a pause."""
+
+    requests_at_a_time: int = Field(
+        default=64, ge=1, le=100_000, validation_alias="INFRA_GATE_REQUESTS_AT_A_TIME"
+    )
+    """Of one subject, being answered by one replica."""
+
     extra_hosts: CommaSeparated = Field(default=(), validation_alias="INFRA_GATE_ALLOWED_HOSTS")
     """Host headers that are accepted beside those of the resource and the approval address."""
 

@@ -25,6 +25,8 @@ _FOREIGN: Final = ("INFRA_GATE_", "K8S_MCP_", "KUBECONFIG", "KUBERNETES_")
 """Variables that would point a part at something that is not this stack."""
 _WELCOME: Final = (
     *("INFRA_GATE_LOG_FORMAT", "INFRA_GATE_STATIC_BEARER_TOKEN", "INFRA_GATE_BEARER_TOKEN"),
+    *("INFRA_GATE_REQUESTS_PER_SECOND", "INFRA_GATE_REQUESTS_BURST"),
+    "INFRA_GATE_REQUESTS_AT_A_TIME",
     *("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "INFRA_GATE_APPROVAL_CHALLENGE_TTL_SECONDS"),
 )
 """Settings that a person may try on a laptop, passed on to the parts that know them."""

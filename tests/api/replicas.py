@@ -191,15 +191,21 @@ def text_in(message: Any) -> str:
 
 
 def behind_the_edge(manager: SharedSessions) -> ASGIApp:
-    """The layers in front of it, for the tokens above."""
+    """A manager with the layers in front of it, for the tokens above."""
+    return in_front_of(manager.handle_request)
+
+
+def in_front_of(mcp: ASGIApp, **more: Any) -> ASGIApp:
+    """The layers in front of anything."""
     keys = FakeKeys()
     return at_edge(
-        mcp=manager.handle_request,
+        mcp=mcp,
         other=Inner("other"),
         verifier=Verifier(keys=keys, issuer=ISSUER, resource=RESOURCE, clock=lambda: NOW),
         resource=ProtectedResource(resource=RESOURCE, issuer=ISSUER),
         allowed_hosts=[HOST],
         allowed_origins=[],
+        **more,
     )
 
 

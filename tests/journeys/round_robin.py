@@ -112,6 +112,9 @@ class Fleet:
             **own.environment,
             "INFRA_GATE_PORT": str(port),
             "INFRA_GATE_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
+            # One subject is all of the traffic here.
+            "INFRA_GATE_REQUESTS_PER_SECOND": "10000",
+            "INFRA_GATE_REQUESTS_BURST": "10000",
         }
         with (self.folder / f"{port}.log").open("ab") as log:
             self.processes[target] = subprocess.Popen(

@@ -49,6 +49,6 @@ COPY shared/ shared/
 COPY api/ api/
 COPY worker/ worker/
 COPY dev/ dev/
-RUN install -d -m 2770 -o 10001 -g 10001 /client-key /client-jwks /cluster
+RUN install -d -m 2770 -o 10001 -g 10001 /client-key /client-jwks /cluster /planner-keys /applier-keys /pins
 USER 10001:10001
 CMD ["python", "-m", "dev.issuer", "--state", "/state"]

@@ -49,7 +49,10 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     """Returns what this process serves: agents, people, or on a laptop both."""
     redis = connect_async(settings.redis_url, timeout_s=settings.redis_timeout_s)
     dispatch = Dispatch(
-        redis, secrets.token_hex(8), clock=time.time, max_in_flight=settings.max_in_flight
+        redis,
+        _replica(settings),
+        clock=time.time,
+        max_in_flight=settings.max_in_flight,
     )
     keys = _provider_keys(settings)
     _say_what_is_not_covered(settings)
@@ -195,6 +198,12 @@ class _OwnHost:
         await (self._health if free else self._pages)(scope, receive, send)
 
 
+def _replica(settings: GatewaySettings) -> str:
+    """A random id; by its first word Redis tells the gateway's replies from those of the pages."""
+    kind = "approvals" if settings.serves == "approvals" else "gateway"
+    return f"{kind}-{secrets.token_hex(8)}"
+
+
 def _provider_keys(settings: GatewaySettings) -> RemoteKeys:
     lenient = not settings.production and is_loopback(settings.oauth_authority)
     return RemoteKeys(
@@ -217,14 +226,18 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
 
 
 def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
-    """The names under which we are served; on a laptop also the usual ones of this machine."""
+    """The names under which we are served; on a laptop also the usual ones of this machine.
+
+    Pages with a process of their own have the one name that tells their cookies from the gateway's.
+    """
     own = {urlsplit(url).netloc for url in _own_urls(settings)}
     return tuple(sorted(own | _further_hosts(settings)))
 
 
 def _further_hosts(settings: GatewaySettings) -> set[str]:
     usual = {f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"}
-    return set(settings.extra_hosts) | (set() if settings.production else usual)
+    alone = settings.production or settings.serves == "approvals"
+    return set(settings.extra_hosts) | (set() if alone else usual)
 
 
 def _origins(settings: GatewaySettings) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -47,17 +48,25 @@ def copied(lines: list[str]) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("COPY ")}
 
 
-def test_compose_has_redis_gateway_worker_and_the_development_issuer(
+PRODUCT = {"gateway", "approvals", "reader", "planner", "applier"}
+ROLES = {"reader": "read", "planner": "plan", "applier": "apply"}
+
+
+def user_of(service: dict[str, Any]) -> str | None:
+    return urlsplit(str(service.get("environment", {}).get("INFRA_GATE_REDIS_URL", ""))).username
+
+
+def test_compose_has_redis_each_process_of_its_own_and_the_development_issuer(
     services: dict[str, dict[str, Any]],
 ) -> None:
     always = {name for name, service in services.items() if "profiles" not in service}
 
-    assert always == {"redis", "keys", "issuer", "gateway", "worker"}
+    assert always == {"redis", "keys", "worker-keys", "issuer", *PRODUCT}
     assert services["sandbox"]["profiles"] == ["sandbox"]
     assert services["k3s"]["profiles"] == services["k3s-demo"]["profiles"] == ["k3s"]
 
 
-def test_only_the_worker_mounts_the_kubeconfig_folder_and_only_to_read(
+def test_only_workers_mount_the_kubeconfig_folder_and_only_to_read(
     services: dict[str, dict[str, Any]],
 ) -> None:
     mounts = {
@@ -67,42 +76,110 @@ def test_only_the_worker_mounts_the_kubeconfig_folder_and_only_to_read(
         if volume.split(":")[0].rstrip("/") in {"./.kube", ".kube"}
     }
 
-    assert mounts == {"worker": "./.kube:/kube:ro"}
+    assert mounts == dict.fromkeys(ROLES, "./.kube:/kube:ro")
 
 
-def test_the_gateway_is_given_nothing_of_the_cluster(services: dict[str, dict[str, Any]]) -> None:
-    gateway = services["gateway"]
+def test_each_process_is_its_own_redis_user_and_each_worker_has_one_role(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    users = {name: user for name, service in services.items() if (user := user_of(service))}
+    deployed = (REPOSITORY / "deploy" / "redis" / "users.acl").read_text("ascii")
+    roles = {
+        name: service["environment"]["INFRA_GATE_WORKER_ROLES"]
+        for name, service in services.items()
+        if "INFRA_GATE_WORKER_ROLES" in service.get("environment", {})
+    }
 
-    assert volumes(gateway) == ["client-key:/client-key:ro"]
-    assert not [name for name in gateway["environment"] if name.startswith(("KUBE", "K8S"))]
+    assert users == {name: name for name in PRODUCT}
+    for name in PRODUCT:
+        url = urlsplit(services[name]["environment"]["INFRA_GATE_REDIS_URL"])
+        assert f"user {name} reset on >{url.password} " in deployed
+    assert roles == ROLES
 
 
-def test_the_issuer_never_sees_the_private_key_of_the_approval_client(
+def test_pages_have_an_origin_of_their_own_with_a_name_that_cookies_tell_apart(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    gateway, approvals = (services[name]["environment"] for name in ("gateway", "approvals"))
+    base = urlsplit(approvals["INFRA_GATE_APPROVAL_BASE_URL"])
+    resource = urlsplit(gateway["INFRA_GATE_OAUTH_RESOURCE"])
+
+    assert (gateway["INFRA_GATE_SERVES"], approvals["INFRA_GATE_SERVES"]) == (
+        "gateway",
+        "approvals",
+    )
+    assert approvals["INFRA_GATE_PORT"] == str(base.port)
+    assert base.hostname != resource.hostname
+    assert f"{base.geturl()}/approvals/callback" in services["issuer"]["command"]
+    assert gateway["INFRA_GATE_APPROVAL_BASE_URL"] == base.geturl()
+    assert "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE" not in gateway
+
+
+def test_private_keys_are_mounted_where_they_are_used_and_public_ones_are_pinned(
     services: dict[str, dict[str, Any]],
 ) -> None:
     holders = {
+        key: {
+            name
+            for name, service in services.items()
+            for volume in volumes(service)
+            if volume.split(":")[0] == key
+        }
+        for key in ("planner-keys", "applier-keys", "client-key")
+    }
+    pinning = {
         name
         for name, service in services.items()
-        for volume in volumes(service)
-        if volume.startswith("client-key:")
+        if ". /pins/pins.env;" in str(service.get("command", ""))
     }
 
-    assert holders == {"keys", "gateway"}
+    assert holders == {
+        "planner-keys": {"worker-keys", "planner"},
+        "applier-keys": {"worker-keys", "applier"},
+        "client-key": {"keys", "approvals"},
+    }
+    assert pinning == {"gateway", "approvals", "applier"}
+    assert all("pins:/pins:ro" in volumes(services[name]) for name in pinning)
+
+
+def test_reader_and_planner_use_the_one_kubeconfig_unless_theirs_is_named(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    named = {name: services[name]["environment"]["KUBECONFIG"] for name in ROLES}
+    usual = "${INFRAGATE_KUBECONFIG:-/kube/mcp-nginx-demo.config}"
+
+    assert named == {
+        "reader": f"${{INFRAGATE_READER_KUBECONFIG:-{usual}}}",
+        "planner": f"${{INFRAGATE_PLANNER_KUBECONFIG:-{usual}}}",
+        "applier": usual,
+    }
+
+
+def test_the_gateway_is_given_nothing_of_the_cluster(services: dict[str, dict[str, Any]]) -> None:
+    for door in (services["gateway"], services["approvals"]):
+        assert not {v.split(":")[0] for v in volumes(door)} - {"pins", "client-key"}
+        assert not [name for name in door["environment"] if name.startswith(("KUBE", "K8S"))]
+    assert volumes(services["gateway"]) == ["pins:/pins:ro"]
 
 
 def test_every_service_that_stays_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
     once = {name for name, service in services.items() if service.get("restart") == "no"}
 
-    assert once == {"keys", "k3s-demo"}
+    assert once == {"keys", "worker-keys", "k3s-demo"}
     assert not [name for name in services.keys() - once if "healthcheck" not in services[name]]
 
 
 def test_services_wait_for_what_they_need(services: dict[str, dict[str, Any]]) -> None:
     healthy = {"condition": "service_healthy"}
+    done = {"condition": "service_completed_successfully"}
 
-    assert services["gateway"]["depends_on"] == {"redis": healthy, "issuer": healthy}
-    assert services["worker"]["depends_on"]["redis"] == healthy
-    assert services["worker"]["depends_on"]["k3s-demo"]["required"] is False
+    for name in ("gateway", "approvals"):
+        needed = {"redis": healthy, "issuer": healthy, "keys": done, "worker-keys": done}
+        assert services[name]["depends_on"] == needed
+    for name in ROLES:
+        assert services[name]["depends_on"]["redis"] == healthy
+        assert services[name]["depends_on"]["worker-keys"] == done
+        assert services[name]["depends_on"]["k3s-demo"]["required"] is False
 
 
 def test_ports_are_published_on_loopback_only_and_redis_not_at_all(
@@ -112,6 +189,7 @@ def test_ports_are_published_on_loopback_only_and_redis_not_at_all(
 
     assert published == {
         "gateway": ["127.0.0.1:3001:3001"],
+        "approvals": ["127.0.0.1:3002:3002"],
         "issuer": ["127.0.0.1:3011:3011"],
     }
 

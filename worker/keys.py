@@ -57,16 +57,17 @@ class Keys:
 def load_keys(settings: WorkerSettings) -> Keys:
     """Returns the keys that the roles in `settings` need, from the files in `keys_root`.
 
-    In Development missing keys are made, and an applier believes the planner that shares its
-    folder. In Production an applier believes exactly `seal_public_keys`. An applier believes its
-    own receipts, also those from before a rotation, and those of `receipt_public_keys`.
+    In Development missing keys are made, and an applier without `seal_public_keys` believes the
+    planner that shares its folder. In Production an applier believes exactly `seal_public_keys`. An
+    applier believes its own receipts, also those from before a rotation, and those of
+    `receipt_public_keys`.
 
     Raises:
         BadConfiguration: a file is missing, unreadable, open to others, or holds no such key.
     """
     folder, make = settings.keys_root, not settings.production
     plans, applies = Role.PLAN in settings.roles, Role.APPLY in settings.roles
-    seals = plans or (applies and make)
+    seals = plans or (applies and make and not settings.seal_public_keys)
     seal = signing_key(folder / SEAL_FILE, make=make) if seals else None
     receipt = signing_key(folder / RECEIPT_FILE, make=make) if applies else None
     proof = decryption_key(folder / PROOF_FILE, make=make) if applies else None

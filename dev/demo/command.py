@@ -37,6 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--state", type=Path, help="folder of the stack to use; default .infragate")
     add("--kubeconfig", type=Path, help="a real cluster for a stack of its own")
     add("--own", action="store_true", help="a stack of its own, even if one runs")
+    add("--strict", action="store_true", help="a stack of its own with a process for each part")
     add("--keep", action="store_true", help="keep state and logs of a stack of its own")
     add("--no-color", action="store_true", help="plain output")
 
@@ -75,8 +76,10 @@ def _play(where: Places, record: Record, tell: Teller) -> None:
 def _stack(options: Namespace, tell: Teller) -> Iterator[tuple[Places, Record]]:
     where = Places(state=(options.state or default_state()).resolve())
     record = read_record(where)
-    if record is not None and is_running(where) and not options.own and not options.kubeconfig:
-        tell.head(f"On the stack that runs at {record.mcp}")
+    own = options.own or options.kubeconfig or (options.strict and not (record and record.strict))
+    if record is not None and is_running(where) and not own:
+        strict = ", strict" if record.strict else ""
+        tell.head(f"On the stack that runs at {record.mcp}{strict}")
         yield where, record
         return
     with ExitStack() as cleanup:
@@ -95,11 +98,18 @@ def _own_stack(where: Places, options: Namespace, tell: Teller) -> Iterator[tupl
         namespaces=NAMESPACE,
         workers=1,
         environment=os.environ,
+        strict=options.strict,
     )
-    tell.head("No stack runs; starting one of its own" + ("" if wish.kubeconfig else ", simulated"))
+    kind = (", strict" if options.strict else "") + ("" if wish.kubeconfig else ", simulated")
+    tell.head(f"Starting a stack of its own{kind}")
     with alone(where), ExitStack() as held:
         with noted_signals() as signals:
-            record = claimed(where, gateway_port=0, issuer_port=0)
+            record = claimed(
+                where,
+                gateway_port=0,
+                issuer_port=0,
+                approvals_port=0 if options.strict else None,
+            )
             held.enter_context(
                 opened(
                     where,

@@ -52,7 +52,7 @@ def pinned(record: Record, folders: list[Path]) -> TerminalSettings:
     )
     return read_terminal_settings(
         {
-            "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
+            "INFRA_GATE_APPROVAL_BASE_URL": record.approvals,
             "INFRA_GATE_OAUTH_AUTHORITY": record.issuer,
             "INFRA_GATE_APPROVAL_CLI_CLIENT_ID": TERMINAL_CLIENT,
             "INFRA_GATE_SEAL_PUBLIC_KEYS": ",".join(seal),

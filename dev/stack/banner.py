@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,25 +19,38 @@ _INITIALIZE: Final = (
 
 
 _SIMULATED: Final = "simulated: objects, rollouts and logs are made up, nothing real runs"
+_TOGETHER: Final = (
+    "gateway and approval pages are one process and origin, one worker has all roles",
+    "as in production, each on its own: infragate up --strict",
+)
+_APART: Final = (
+    "gateway, approval pages, reader, planner and applier: each with its own Redis user and keys",
+    "public keys are pinned, not learnt from Redis",
+)
+_ANYBODY: Final = "anybody can sign in as anybody"
 _NOT_COVERED: Final = (
-    "anybody can sign in as anybody",
+    _ANYBODY,
     "a compromised gateway is not covered in this mode: it serves the approval pages too",
+)
+_NOT_COVERED_APART: Final = (
+    _ANYBODY,
+    "all processes run as you: files of the others are not kept from a compromised one",
 )
 
 
 def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list[str]]]:
     """Returns titles with their lines."""
-    cluster = f"the real one of {wish.kubeconfig}" if wish.kubeconfig else _SIMULATED
     return [
         ("MCP", [record.mcp]),
         (
             "Approvals",
             [
-                f"{record.origin}/approvals",
+                f"{record.approvals}/approvals",
                 f"in a terminal: {_infragate()} approve PLAN{_state_option(places)}",
             ],
         ),
-        ("Cluster", [cluster, f"namespaces: {', '.join(wish.namespaces)}"]),
+        ("Processes", list(_APART if record.strict else _TOGETHER)),
+        ("Cluster", [*_cluster(record, wish), f"namespaces: {', '.join(wish.namespaces)}"]),
         ("Codex", [f"codex mcp add infragate --url {record.mcp}", "codex mcp login infragate"]),
         (
             "Claude Code",
@@ -48,10 +62,25 @@ def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list
         ("VS Code, .vscode/mcp.json", [_vs_code(record)]),
         ("curl", _curl(record, _command(places))),
         ("Sign in as (no password)", _people()),
-        ("For development only", list(_NOT_COVERED)),
+        ("For development only", list(_NOT_COVERED_APART if record.strict else _NOT_COVERED)),
         ("See it all done", [f"{_infragate()} demo{_state_option(places)}"]),
         ("Logs", [f"{_shown(places.logs)}/*.log"]),
     ]
+
+
+def _cluster(record: Record, wish: Wish) -> Iterator[str]:
+    if wish.kubeconfig is None:
+        yield _SIMULATED
+        return
+    yield f"the real one of {wish.kubeconfig}"
+    if not record.strict:
+        return
+    own = {"reader": wish.reader_kubeconfig, "planner": wish.planner_kubeconfig}
+    yield from (f"{name}: {path}" for name, path in own.items() if path)
+    sharing = [name for name, path in own.items() if path is None]
+    if sharing:
+        options = " and ".join(f"--{name}-kubeconfig" for name in sharing)
+        yield f"{', '.join([*sharing, 'applier'])} share that kubeconfig; own ones: {options}"
 
 
 def _vs_code(record: Record) -> str:

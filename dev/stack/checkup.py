@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dev.stack.alone import is_running
-from dev.stack.parts import WORKER, Wish, parts
+from dev.stack.parts import Wish, parts
 from dev.stack.places import Places, Record, default_state, read_record
 
 
@@ -36,10 +36,16 @@ def run(options: Namespace) -> int:
 def worker_environments(places: Places, record: Record) -> Iterator[Mapping[str, str]]:
     """Yields what the stack's workers are started with; of several alike the first."""
     wish = Wish(
-        kubeconfig=Path(record.kubeconfig) if record.kubeconfig else None,
+        kubeconfig=_path(record.kubeconfig),
         namespaces=tuple(record.namespaces.split(",")),
         workers=1,
+        reader_kubeconfig=_path(record.reader_kubeconfig),
+        planner_kubeconfig=_path(record.planner_kubeconfig),
     )
     for part in parts(places, record, wish):
-        if part.name.startswith(WORKER):
+        if part.worker:
             yield part.environment
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

@@ -22,9 +22,9 @@ def run(options: Namespace) -> int:
         if options.action == "make" or options.keys is not None:
             return keys.run(options)
         folders = distinct([trail.keys_root for trail in trails(options.state)])
-        if options.action in ("rotate", "retire"):
-            name = keys.FILES[options.key]
-            folders = [folder for folder in folders if (folder / name).exists()][:1]
+        names = [keys.FILES[options.key]] if "key" in options else list(keys.FILES.values())
+        # a reader has none
+        folders = [one for one in folders if any((one / name).exists() for name in names)]
         codes = [keys.run(Namespace(**{**vars(options), "keys": one})) for one in folders]
         return max(codes) if codes else keys.run(options)
     except Fault as fault:

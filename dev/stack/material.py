@@ -1,6 +1,6 @@
 """What a stack needs on disk before its parts start: folders, secrets, the policy.
 
-Made when missing and kept; the workers make their own keys.
+Made when missing and kept. The workers make their own keys, unless they are pinned.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dev.issuer.files import own_folder, write_text
-from dev.stack import client_key, redis_users
+from dev.stack import client_key, pins, redis_users
 from dev.stack.places import Places
 from shared.plans import Operation
 
@@ -19,15 +19,21 @@ APPROVERS: Final = ("dev-approver", "dev-approver-2")
 GENERATED: Final = "# Made anew by every `infragate up`. Delete this line to keep your own changes."
 
 
-def prepare(places: Places, *, issuer: str, namespaces: Sequence[str]) -> None:
+def prepare(
+    places: Places, *, issuer: str, namespaces: Sequence[str], strict: bool = False
+) -> None:
     """Makes what is missing in the state folder.
 
     Raises:
-        BadConfiguration: the client key that is there cannot be used.
+        BadConfiguration: a key that is there cannot be used.
     """
     for folder in (places.logs, places.redis, places.issuer):
         own_folder(folder)
-    redis_users.prepare(places)
+    redis_users.prepare(places, strict=strict)
+    if strict:
+        pins.make_keys(
+            planner=places.of_role("planner").keys, applier=places.of_role("applier").keys
+        )
     client_key.prepare(places.client_key, places.client_jwks)
     if not places.state_key.exists():
         write_text(places.state_key, secrets.token_urlsafe(32) + "\n")

@@ -42,7 +42,7 @@ def opened(
         Fault: it does not become ready; the text says why.
         ToldToStop: a signal arrived.
     """
-    prepare(places, issuer=record.issuer, namespaces=wish.namespaces)
+    prepare(places, issuer=record.issuer, namespaces=wish.namespaces, strict=record.strict)
     write_record(places, _described(record, wish))
     try:
         stack = Stack(places, parts(places, record, wish), signals)
@@ -56,27 +56,48 @@ def opened(
 
 
 def _described(record: Record, wish: Wish) -> Record:
-    kubeconfig = "" if wish.kubeconfig is None else str(wish.kubeconfig)
-    return replace(record, kubeconfig=kubeconfig, namespaces=",".join(wish.namespaces))
+    return replace(
+        record,
+        kubeconfig=str(wish.kubeconfig or ""),
+        reader_kubeconfig=str(wish.reader_kubeconfig or ""),
+        planner_kubeconfig=str(wish.planner_kubeconfig or ""),
+        namespaces=",".join(wish.namespaces),
+    )
 
 
-def claimed(places: Places, *, gateway_port: int, issuer_port: int, host: str = HOSTS[0]) -> Record:
+def claimed(
+    places: Places,
+    *,
+    gateway_port: int,
+    issuer_port: int,
+    approvals_port: int | None = None,
+    host: str = HOSTS[0],
+) -> Record:
     """Returns the record of a stack on these ports (0: the last one, or else a free one).
 
-    Plans belong to people, people to their issuer and issuers to their port: so ports stay.
+    With an `approvals_port` it is strict. Plans belong to people, people to their issuer and
+    issuers to their port: so ports stay.
 
     Raises:
-        BadConfiguration: these can be no two ports.
-        PortBusy: gateway or issuer port is taken; those clients know, so no other will do.
+        BadConfiguration: these cannot be ports of different processes.
+        PortBusy: a port that clients and people know is taken, so no other will do.
     """
-    if not {gateway_port, issuer_port} <= set(range(MAX_PORT + 1)):
-        raise BadConfiguration(f"A port is a number from 1 to {MAX_PORT}, or 0 for any free one.")
-    if gateway_port and gateway_port == issuer_port:
-        raise BadConfiguration("The gateway and the development issuer need a port each.")
-    for port, what, option in (
+    named = (
         (gateway_port, "the gateway", "--port"),
         (issuer_port, "the development issuer", "--issuer-port"),
-    ):
+        (approvals_port or 0, "the process of the approval pages", "--approvals-port"),
+    )
+    if approvals_port is not None and host != HOSTS[0]:
+        raise BadConfiguration(
+            "--strict has the pages at localhost, where passkeys work. Cookies know no ports, so "
+            "the gateway needs another name: leave --host out."
+        )
+    asked = [port for port, _, _ in named if port]
+    if not set(asked) <= set(range(MAX_PORT + 1)):
+        raise BadConfiguration(f"A port is a number from 1 to {MAX_PORT}, or 0 for any free one.")
+    if len(asked) > len(set(asked)):
+        raise BadConfiguration("Gateway, approval pages and development issuer need a port each.")
+    for port, what, option in named:
         if port and not ports.is_free(port):
             raise PortBusy(ports.busy_message(port, what, option))
     last = read_record(places)
@@ -88,16 +109,22 @@ def claimed(places: Places, *, gateway_port: int, issuer_port: int, host: str = 
         sandbox_port=ports.choose(last.sandbox_port if last else 0),
         started_at=time.time(),
         host=host,
+        approvals_port=0
+        if approvals_port is None
+        else ports.choose(approvals_port or (last.approvals_port if last else 0)),
     )
 
 
-def wish_from(
+def wish_from(  # noqa: PLR0913 - one for each option
     *,
     kubeconfig: Path | None,
     sandbox: bool,
     namespaces: str,
     workers: int,
     environment: Mapping[str, str],
+    strict: bool = False,
+    reader_kubeconfig: Path | None = None,
+    planner_kubeconfig: Path | None = None,
 ) -> Wish:
     """Returns what is asked for on the command line and in the environment.
 
@@ -117,10 +144,18 @@ def wish_from(
             "INFRA_GATE_ENVIRONMENT is Production, and this stack is for development only: its "
             "issuer signs in anybody as anybody. Unset it, or deploy as docs/operations.md says."
         )
+    most = None if sandbox else _kubeconfig(kubeconfig, environment)
+    if (reader_kubeconfig or planner_kubeconfig) and not (strict and most):
+        raise BadConfiguration(
+            "--reader-kubeconfig and --planner-kubeconfig need --strict and, for the applier, "
+            "--kubeconfig."
+        )
     return Wish(
-        kubeconfig=None if sandbox else _kubeconfig(kubeconfig, environment),
+        kubeconfig=most,
         namespaces=names,
         workers=workers,
+        reader_kubeconfig=_kubeconfig(reader_kubeconfig, {}),
+        planner_kubeconfig=_kubeconfig(planner_kubeconfig, {}),
     )
 
 
@@ -143,6 +178,7 @@ def _kubeconfig(named: Path | None, environment: Mapping[str, str]) -> Path | No
 
 def _forget_workers(places: Places, record: Record) -> None:
     """Drops what workers of a run that was killed said of themselves; none of them lives."""
-    url = redis_users.url(places, record.redis_port, "worker")
+    user = "reader" if record.strict else redis_users.LAPTOP_WORKER
+    url = redis_users.url(places, record.redis_port, user)
     with redis.Redis.from_url(url) as client:
         client.delete(INDEX)

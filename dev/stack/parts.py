@@ -1,37 +1,30 @@
 """The parts of a stack: how each is started, when it is ready, and what it waits for.
 
-Each gets only what is its own: no part but the workers sees a kubeconfig.
+Each gets only what is its own: no part but the workers sees a kubeconfig. In a strict stack gateway
+and approval pages are two processes, and so are reader, planner and applier, as in production.
 """
 
-import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dev.redis_server import command as redis_command
-from dev.stack import redis_users
+from dev.stack import environments, redis_users
+from dev.stack.pins import pinned
 from dev.stack.places import Places, Record
-from dev.stack.probes import Probe, answers, redis_answers, workers_ready
+from dev.stack.probes import Probe, answers, redis_answers, role_ready, workers_ready
+from shared.messages import Role
 
 REDIS: Final = "redis"
 SANDBOX: Final = "cluster"
 ISSUER: Final = "issuer"
 GATEWAY: Final = "gateway"
+APPROVALS: Final = "approvals"
 WORKER: Final = "worker"
-
-_FOREIGN: Final = ("INFRA_GATE_", "K8S_MCP_", "KUBECONFIG", "KUBERNETES_")
-"""Variables that would point a part at something that is not this stack."""
-_WELCOME: Final = (
-    *("INFRA_GATE_LOG_FORMAT", "INFRA_GATE_STATIC_BEARER_TOKEN", "INFRA_GATE_BEARER_TOKEN"),
-    *("INFRA_GATE_REQUESTS_PER_SECOND", "INFRA_GATE_REQUESTS_BURST"),
-    "INFRA_GATE_REQUESTS_AT_A_TIME",
-    *("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "INFRA_GATE_APPROVAL_CHALLENGE_TTL_SECONDS"),
-)
-"""Settings that a person may try on a laptop, passed on to the parts that know them."""
-_NOTICES: Final = ("INFRA_GATE_NOTICE_URL", "INFRA_GATE_NOTICE_SECRET")
-"""For workers only: with these a gateway could tell people what never happened."""
+ROLES: Final = {"reader": Role.READ, "planner": Role.PLAN, "applier": Role.APPLY}
+"""A strict stack's workers. Their names are also those of their Redis users and identities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +38,118 @@ class Part:
     ready: Probe
     needs: tuple[str, ...] = ()
     last: bool = False
+    worker: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the person asked for; `kubeconfig` None means the simulated cluster."""
+    """What the person asked for; `kubeconfig` None means the simulated cluster.
+
+    In a strict stack `kubeconfig` is the applier's, and that of those without one of their own.
+    `workers` counts the processes of each kind.
+    """
 
     kubeconfig: Path | None
     namespaces: tuple[str, ...]
     workers: int
+    reader_kubeconfig: Path | None = None
+    planner_kubeconfig: Path | None = None
+
+    def kubeconfig_of(self, name: str) -> Path | None:
+        """Returns that of a role by its name; None where the cluster is simulated."""
+        own = {"reader": self.reader_kubeconfig, "planner": self.planner_kubeconfig}
+        return own.get(name) or self.kubeconfig
 
 
 def parts(places: Places, record: Record, wish: Wish) -> tuple[Part, ...]:
     """Returns the parts in the order in which they are told of."""
     cluster = () if wish.kubeconfig else (_sandbox(places, record),)
-    workers = (_worker(places, record, wish, number) for number in range(1, wish.workers + 1))
-    return (
-        _redis(places, record),
-        *cluster,
-        _issuer(places, record),
-        _gateway(places, record),
-        *workers,
+    rest = _strict_parts if record.strict else _usual_parts
+    return (_redis(places, record), *cluster, _issuer(places, record), *rest(places, record, wish))
+
+
+def _usual_parts(places: Places, record: Record, wish: Wish) -> Iterator[Part]:
+    """Gateway and pages in one process, and workers that have all roles."""
+    yield _door(
+        GATEWAY,
+        "gateway and approval pages",
+        record.gateway_port,
+        {
+            **environments.of_all(record),
+            **environments.redis(places, record, redis_users.LAPTOP_GATEWAY),
+            **environments.tokens(),
+            "INFRA_GATE_STATE_KEY_FILE": str(places.state_key),
+            "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
+        },
     )
+    for number in range(1, wish.workers + 1):
+        yield _worker(
+            WORKER,
+            "worker{}: reads, plans, applies",
+            wish,
+            number,
+            workers_ready(f"{record.origin}/readyz", number),
+            {
+                **_cluster(places, wish),
+                **environments.of_all(record),
+                **environments.redis(places, record, redis_users.LAPTOP_WORKER),
+                **environments.folders(places.one_for_all),
+                **environments.notices(),
+                "KUBECONFIG": str(wish.kubeconfig or places.sandbox / "applier.kubeconfig"),
+            },
+        )
+
+
+def _strict_parts(places: Places, record: Record, wish: Wish) -> Iterator[Part]:
+    """Five kinds of process, none of which is given what is another's."""
+    pins = pinned(planner=places.of_role("planner").keys, applier=places.of_role("applier").keys)
+    yield _door(
+        GATEWAY,
+        "gateway",
+        record.gateway_port,
+        {
+            **environments.of_all(record),
+            **environments.redis(places, record, GATEWAY),
+            **environments.tokens(),
+            "INFRA_GATE_STATE_KEY_FILE": str(places.state_key),
+            **environments.seals(pins),
+            "INFRA_GATE_SERVES": "gateway",
+        },
+    )
+    yield _door(
+        APPROVALS,
+        "approval pages, a process and origin of their own",
+        record.approvals_port,
+        {
+            **environments.of_all(record),
+            **environments.redis(places, record, APPROVALS),
+            **environments.seals(pins),
+            "INFRA_GATE_SERVES": "approvals",
+            "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
+            "INFRA_GATE_PROOF_PUBLIC_KEY": pins.proof,
+        },
+    )
+    for name, role in ROLES.items():
+        for number in range(1, wish.workers + 1):
+            yield _worker(
+                name,
+                name + "{}",
+                wish,
+                number,
+                role_ready(f"{record.origin}/readyz", role.value, number),
+                {
+                    **_cluster(places, wish),
+                    **environments.of_all(record),
+                    **environments.redis(places, record, name),
+                    **environments.folders(places.of_role(name)),
+                    **(environments.notices() if role is not Role.READ else {}),
+                    **(environments.seals(pins) if role is Role.APPLY else {}),
+                    "INFRA_GATE_WORKER_ROLES": role.value,
+                    "KUBECONFIG": str(
+                        wish.kubeconfig_of(name) or places.sandbox / f"{name}.kubeconfig"
+                    ),
+                },
+            )
 
 
 def _redis(places: Places, record: Record) -> Part:
@@ -76,7 +159,7 @@ def _redis(places: Places, record: Record) -> Part:
         command=tuple(
             redis_command(record.redis_port, places.redis, aof=True, acl=places.redis_users)
         ),
-        environment=_clean(os.environ),
+        environment=environments.clean(),
         ready=redis_answers(record.redis_port),
         last=True,
     )
@@ -90,7 +173,7 @@ def _sandbox(places: Places, record: Record) -> Part:
         name=SANDBOX,
         title="simulated cluster",
         command=_python("dev.sandbox", *arguments),
-        environment=_clean(os.environ),
+        environment=environments.clean(),
         ready=answers(url, ca=places.sandbox / "ca.crt"),
         last=True,
     )
@@ -102,75 +185,51 @@ def _issuer(places: Places, record: Record) -> Part:
         "--state": str(places.issuer),
         "--resource": record.mcp,
         "--approval-client-jwks": str(places.client_jwks),
-        "--approval-redirect": f"{record.origin}/approvals/callback",
+        "--approval-redirect": f"{record.approvals}/approvals/callback",
     }
     return Part(
         name=ISSUER,
         title="development issuer",
         command=_python("dev.issuer", *(word for pair in arguments.items() for word in pair)),
-        environment=_clean(os.environ),
+        environment=environments.clean(),
         ready=answers(f"{record.issuer}/healthz"),
     )
 
 
-def _gateway(places: Places, record: Record) -> Part:
+def _door(name: str, title: str, port: int, environment: Mapping[str, str]) -> Part:
+    """A process that agents or people come to."""
     return Part(
-        name=GATEWAY,
-        title="gateway and approval pages",
+        name=name,
+        title=title,
         command=_python("api"),
-        environment={
-            **_clean(os.environ),
-            **_common(record, redis_users.url(places, record.redis_port, "gateway")),
-            "INFRA_GATE_PORT": str(record.gateway_port),
-            "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
-            "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
-            "INFRA_GATE_STATE_KEY_FILE": str(places.state_key),
-        },
-        ready=answers(f"{record.origin}/healthz"),
+        environment={**environments.clean(), **environment, "INFRA_GATE_PORT": str(port)},
+        ready=answers(f"http://127.0.0.1:{port}/healthz"),
         needs=(REDIS,),
     )
 
 
-def _worker(places: Places, record: Record, wish: Wish, number: int) -> Part:
-    suffix = "" if wish.workers == 1 else f"-{number}"
-    count = "" if wish.workers == 1 else f" {number} of {wish.workers}"
+def _worker(
+    name: str, title: str, wish: Wish, number: int, ready: Probe, environment: Mapping[str, str]
+) -> Part:
+    """One of `wish.workers` alike; what `title` holds in braces tells it from the others."""
+    alone = wish.workers == 1
     return Part(
-        name=f"{WORKER}{suffix}",
-        title=f"worker{count}: reads, plans, applies",
+        name=name if alone else f"{name}-{number}",
+        title=title.format("" if alone else f" {number} of {wish.workers}"),
         command=_python("worker"),
-        environment={
-            **_clean(os.environ),
-            **_common(record, redis_users.url(places, record.redis_port, "worker")),
-            "INFRA_GATE_CLUSTER": "sandbox" if wish.kubeconfig is None else "local",
-            "KUBECONFIG": str(wish.kubeconfig or places.sandbox / "applier.kubeconfig"),
-            "K8S_MCP_ALLOWED_NAMESPACES": ",".join(wish.namespaces),
-            "K8S_MCP_APPROVAL_ROOT": str(places.state / "approvals"),
-            "INFRA_GATE_GUARD_AUDIT_ROOT": str(places.state / "guardrails"),
-            "INFRA_GATE_KEYS_ROOT": str(places.state / "keys"),
-            "INFRA_GATE_POLICY_FILE": str(places.policy),
-            "INFRA_GATE_APPROVAL_BASE_URL": record.origin,
-            **{name: os.environ[name] for name in _NOTICES if name in os.environ},
-        },
-        ready=workers_ready(f"{record.origin}/readyz", number),
+        environment={**environments.clean(), **environment},
+        ready=ready,
         needs=(REDIS,) if wish.kubeconfig else (REDIS, SANDBOX),
+        worker=True,
     )
 
 
-def _common(record: Record, redis_url: str) -> dict[str, str]:
+def _cluster(places: Places, wish: Wish) -> dict[str, str]:
     return {
-        "INFRA_GATE_REDIS_URL": redis_url,
-        "INFRA_GATE_OAUTH_AUTHORITY": record.issuer,
-        "INFRA_GATE_OAUTH_RESOURCE": record.mcp,
+        "INFRA_GATE_CLUSTER": "sandbox" if wish.kubeconfig is None else "local",
+        "K8S_MCP_ALLOWED_NAMESPACES": ",".join(wish.namespaces),
+        "INFRA_GATE_POLICY_FILE": str(places.policy),
     }
-
-
-def _clean(environment: Mapping[str, str]) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _WELCOME or not name.startswith(_FOREIGN)
-    }
-    return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
         options.policy = options.policy or places.policy
     if record is not None and options.action == "begin":
         options.iss = options.iss or record.issuer
-        options.origin = options.origin or record.origin
+        options.origin = options.origin or record.approvals
     try:
         return passkeys.run(options)
     except Fault as fault:

@@ -16,6 +16,7 @@ from dev.issuer.files import write_text
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 GATEWAY_PORT: Final = 3001
+APPROVALS_PORT: Final = 3002
 ISSUER_PORT: Final = 3011
 HOSTS: Final = ("127.0.0.1", "localhost")
 NAMESPACE: Final = "mcp-nginx-demo"
@@ -81,6 +82,15 @@ class Places:
         return self.state / "state-key.txt"
 
     @property
+    def one_for_all(self) -> "WorkerPlaces":
+        """Returns the folders of the worker that has all roles."""
+        return WorkerPlaces(folder=self.state)
+
+    def of_role(self, name: str) -> "WorkerPlaces":
+        """Returns the folders of a worker with one role: `reader`, `planner` or `applier`."""
+        return WorkerPlaces(folder=self.state / name)
+
+    @property
     def policy(self) -> Path:
         """Returns the file that says who may approve."""
         return self.state / "policy.yaml"
@@ -89,6 +99,28 @@ class Places:
     def lock(self) -> Path:
         """Returns the file that the running stack holds locked."""
         return self.state / "lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlaces:
+    """The files of one kind of worker, which the others are not told of."""
+
+    folder: Path
+
+    @property
+    def keys(self) -> Path:
+        """Returns the folder of its private keys."""
+        return self.folder / "keys"
+
+    @property
+    def audit(self) -> Path:
+        """Returns the folder of its audit log."""
+        return self.folder / "guardrails"
+
+    @property
+    def evidence(self) -> Path:
+        """Returns the folder of its evidence files."""
+        return self.folder / "approvals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +139,30 @@ class Record:
     namespaces: str = NAMESPACE
     """Comma separated."""
     host: str = HOSTS[0]
-    """The name of gateway and approval pages; browsers use passkeys under `localhost` only."""
+    """The name of gateway and of pages that it serves; browsers use passkeys under `localhost`."""
+    approvals_port: int = 0
+    """Of the approval pages' own process in a strict stack; 0 where they are the gateway's."""
+    reader_kubeconfig: str = ""
+    planner_kubeconfig: str = ""
+    """Paths, where reader or planner have one of their own."""
+
+    @property
+    def strict(self) -> bool:
+        """Says whether gateway, pages and each role are processes of their own."""
+        return self.approvals_port != 0
 
     @property
     def origin(self) -> str:
-        """Returns the address of gateway and approval pages."""
+        """Returns the address of the gateway."""
         return f"http://{self.host}:{self.gateway_port}"
+
+    @property
+    def approvals(self) -> str:
+        """Returns the address of the approval pages.
+
+        Of a strict stack by another name than the gateway's: cookies know names, but no ports.
+        """
+        return f"http://localhost:{self.approvals_port}" if self.strict else self.origin
 
     @property
     def mcp(self) -> str:

@@ -37,6 +37,17 @@ def workers_ready(readyz: str, count: int) -> Probe:
     return probe
 
 
+def role_ready(readyz: str, role: str, count: int) -> Probe:
+    """Returns the probe that the gateway knows `count` live workers for this role."""
+
+    def probe() -> bool:
+        _, body = _get(readyz)
+        clusters = body.get("clusters", {}).values()
+        return any(cluster["roles"].get(role, 0) >= count for cluster in clusters)
+
+    return probe
+
+
 def redis_answers(port: int) -> Probe:
     """Returns the probe that a Redis server answers PING, to the user that may do just that."""
 

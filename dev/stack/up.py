@@ -26,12 +26,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declares the options of `up`."""
     add = parser.add_argument
     add("--port", type=int, default=places.GATEWAY_PORT, help="of gateway and approval pages")
+    add("--strict", action="store_true", help="a process and a Redis user for each part")
+    add("--approvals-port", type=int, default=places.APPROVALS_PORT, help="of strict pages")
     add("--issuer-port", type=int, default=places.ISSUER_PORT, help="of the development issuer")
     add("--host", choices=places.HOSTS, default=places.HOSTS[0], help="passkeys need localhost")
     add("--kubeconfig", type=Path, help="a real cluster; default KUBECONFIG, else a simulated one")
+    add("--reader-kubeconfig", type=Path, help="of the strict reader; default --kubeconfig")
+    add("--planner-kubeconfig", type=Path, help="of the strict planner; default --kubeconfig")
     add("--sandbox", action="store_true", help="the simulated cluster, even if KUBECONFIG is set")
     add("--namespaces", default=places.NAMESPACE, help="comma separated; what agents may see")
-    add("--workers", type=int, default=1, help="worker processes")
+    add("--workers", type=int, default=1, help="worker processes of each kind")
     add("--state", type=Path, help="folder that survives; default .infragate")
     add("--no-color", action="store_true", help="plain output")
 
@@ -58,6 +62,9 @@ def _run(options: Namespace, screen: "Screen") -> None:
         namespaces=options.namespaces,
         workers=options.workers,
         environment=os.environ,
+        strict=options.strict,
+        reader_kubeconfig=options.reader_kubeconfig,
+        planner_kubeconfig=options.planner_kubeconfig,
     )
     with alone(where), noted_signals() as signals:
         record = claimed(
@@ -65,6 +72,7 @@ def _run(options: Namespace, screen: "Screen") -> None:
             gateway_port=options.port,
             issuer_port=options.issuer_port,
             host=options.host,
+            approvals_port=options.approvals_port if options.strict else None,
         )
         screen.starting(where)
         with opened(where, record, wish, signals, screen.ready) as stack:

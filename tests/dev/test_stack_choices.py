@@ -4,10 +4,11 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from dev.stack import ports
+from dev.stack import material, ports
 from dev.stack.opening import PortBusy, claimed, wish_from
 from dev.stack.parts import Part, Wish, parts
 from dev.stack.places import Places
@@ -139,5 +140,101 @@ def test_gateway_and_worker_reach_redis_as_different_users(by_name: dict[str, Pa
         by_name[name].environment["INFRA_GATE_REDIS_URL"] for name in ("gateway", "worker-1")
     )
 
-    assert gateway.startswith("redis://gateway:")
-    assert worker.startswith("redis://worker:")
+    assert gateway.startswith("redis://laptop-gateway:")
+    assert worker.startswith("redis://laptop-worker:")
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Part]:
+    """The parts of a strict stack on the simulated cluster."""
+    monkeypatch.setenv("INFRA_GATE_STATIC_BEARER_TOKEN", "a-token-for-agents-only")
+    monkeypatch.setenv("INFRA_GATE_NOTICE_SECRET", "a-secret-of-the-receiver")
+    places = Places(state=tmp_path)
+    record = claimed(places, gateway_port=0, issuer_port=0, approvals_port=0)
+    material.prepare(places, issuer=record.issuer, namespaces=["a"], strict=True)
+    return {part.name: part for part in parts(places, record, wish())}
+
+
+def holders(strict: dict[str, Part], variable: str) -> dict[str, str]:
+    environments = {name: part.environment for name, part in strict.items()}
+    return {name: one[variable] for name, one in environments.items() if variable in one}
+
+
+def test_in_a_strict_stack_everything_is_held_by_its_own_process_alone(
+    strict: dict[str, Part], tmp_path: Path
+) -> None:
+    assert holders(strict, "KUBECONFIG") == {
+        name: str(tmp_path / "sandbox" / f"{name}.kubeconfig")
+        for name in ("reader", "planner", "applier")
+    }
+    assert holders(strict, "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE").keys() == {"approvals"}
+    assert holders(strict, "INFRA_GATE_STATIC_BEARER_TOKEN").keys() == {"gateway"}
+    assert holders(strict, "INFRA_GATE_NOTICE_SECRET").keys() == {"planner", "applier"}
+    assert holders(strict, "INFRA_GATE_WORKER_ROLES") == {
+        "reader": "read",
+        "planner": "plan",
+        "applier": "apply",
+    }
+    urls = holders(strict, "INFRA_GATE_REDIS_URL")
+    assert [urlsplit(url).username for url in urls.values()] == list(urls)
+    assert len({urlsplit(url).password for url in urls.values()}) == 5
+
+
+def test_in_a_strict_stack_public_keys_are_pinned_where_they_are_believed(
+    strict: dict[str, Part],
+) -> None:
+    seals = holders(strict, "INFRA_GATE_SEAL_PUBLIC_KEYS")
+    proofs = holders(strict, "INFRA_GATE_PROOF_PUBLIC_KEY")
+
+    assert seals.keys() == {"gateway", "approvals", "applier"}
+    assert proofs.keys() == {"approvals"}
+    assert {len(key) for key in (*seals.values(), *proofs.values())} == {43}
+
+
+def test_a_strict_gateway_cannot_have_the_name_of_the_pages(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="leave --host out"):
+        claimed(
+            Places(state=tmp_path),
+            gateway_port=0,
+            issuer_port=0,
+            approvals_port=0,
+            host="localhost",
+        )
+
+
+def test_strict_pages_have_a_name_of_their_own_since_cookies_know_no_ports(
+    strict: dict[str, Part],
+) -> None:
+    pages = set(holders(strict, "INFRA_GATE_APPROVAL_BASE_URL").values())
+    resources = set(holders(strict, "INFRA_GATE_OAUTH_RESOURCE").values())
+
+    assert {urlsplit(url).hostname for url in pages} == {"localhost"}
+    assert {urlsplit(url).hostname for url in resources} == {"127.0.0.1"}
+
+
+def test_reader_and_planner_may_have_kubeconfigs_of_their_own(tmp_path: Path) -> None:
+    most, own = tmp_path / "most", tmp_path / "own"
+    most.touch()
+    own.touch()
+
+    wanted = wish_from(
+        kubeconfig=most,
+        sandbox=False,
+        namespaces="a",
+        workers=1,
+        environment={},
+        strict=True,
+        reader_kubeconfig=own,
+    )
+
+    names = ("reader", "planner", "applier")
+    assert [wanted.kubeconfig_of(name) for name in names] == [own, most, most]
+    with pytest.raises(BadConfiguration, match="need --strict"):
+        wish_from(
+            kubeconfig=most,
+            sandbox=False,
+            namespaces="a",
+            workers=1,
+            environment={},
+            reader_kubeconfig=own,
+        )

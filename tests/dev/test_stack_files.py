@@ -1,6 +1,7 @@
 """What a stack writes into its state folder, and what it makes of what it finds there."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,19 +94,53 @@ def test_the_client_key_is_kept_and_only_its_public_half_is_published(places: Pl
     assert published.keys() == {"kty", "crv", "x", "y", "kid", "alg", "use"}
 
 
-def test_redis_users_have_the_deployed_rights_and_passwords_of_their_own(places: Places) -> None:
-    prepared(places)
+def test_redis_users_of_a_strict_stack_have_the_deployed_rights_and_passwords_of_their_own(
+    places: Places,
+) -> None:
+    with alone(places):
+        material.prepare(places, issuer=ISSUER, namespaces=["one"], strict=True)
     deployed, own = redis_users.RIGHTS.read_text(), places.redis_users.read_text()
+    names = re.findall(r"(?m)^user (\S+) ", deployed)
 
-    password = redis_users.url(places, 1, "worker").split(":")[2].split("@")[0]
+    assert re.findall(r"(?m)^user (\S+) ", own) == names
+    for name in names[2:]:
+        password = redis_users.url(places, 1, name).split(":")[2].split("@")[0]
+        assert len(password) == 32
+        own = own.replace(password, f"{name}-development-only")
+    assert own == deployed
 
-    assert "development-only" in deployed
+
+def test_processes_that_do_the_work_of_several_have_what_those_have_together(
+    places: Places,
+) -> None:
+    prepared(places)
+
+    own = places.redis_users.read_text()
+    deployed = redis_users.RIGHTS.read_text()
+    gateway, worker = own.splitlines()[2:]
+
+    assert re.findall(r"(?m)^user (\S+) ", own)[2:] == ["laptop-gateway", "laptop-worker"]
     assert "development-only" not in own
-    assert len(password) == 32
-    assert (
-        own.replace(password, "worker-development-only").splitlines()[3]
-        == (deployed.splitlines()[3])
-    )
+    for name, together in (
+        ("gateway", gateway),
+        ("approvals", gateway),
+        ("reader", worker),
+        ("planner", worker),
+        ("applier", worker),
+    ):
+        (line,) = [one for one in deployed.splitlines() if one.startswith(f"user {name} ")]
+        for selector in re.findall(r"\(([^)]*)\)", line):
+            keys, commands = selector.split(" -@all ")
+            (merged,) = re.findall(rf"\(([^()]*) -@all {re.escape(commands)}\)", together)
+            assert set(keys.split()) <= set(merged.split()), name
+
+
+def test_keys_of_a_strict_stack_lie_apart_and_are_pinned(places: Places) -> None:
+    with alone(places):
+        material.prepare(places, issuer=ISSUER, namespaces=["one"], strict=True)
+
+    files = {str(path.relative_to(places.state)) for path in places.state.rglob("*.key")}
+    assert files == {"planner/keys/seal.key", "applier/keys/receipt.key", "applier/keys/proof.key"}
 
 
 def test_a_second_stack_with_the_same_state_is_told_of_the_first(places: Places) -> None:

@@ -176,8 +176,8 @@ class Live:
         return self.stack._running[part].pid
 
     def audit(self) -> list[dict[str, Any]]:
-        """The audit records of the worker, oldest first."""
-        files = sorted((self.places.state / "guardrails").rglob("audit.jsonl"))
+        """The audit records of the workers, of each the oldest first."""
+        files = sorted(self.places.state.rglob("audit.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
@@ -223,7 +223,7 @@ def code_of(result: CallToolResult) -> str:
 
 
 @contextmanager
-def started(state: Path) -> Iterator[Live]:
+def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
     """A stack on free ports with its state in a folder; every process is gone afterwards."""
     try:
         find_server()
@@ -236,6 +236,7 @@ def started(state: Path) -> Iterator[Live]:
         redis_port=free_port(),
         sandbox_port=free_port(),
         started_at=time.time(),
+        approvals_port=free_port() if strict else 0,
     )
     wish = Wish(kubeconfig=None, namespaces=(NAMESPACE,), workers=1)
     places = Places(state=state)

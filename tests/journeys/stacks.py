@@ -66,7 +66,7 @@ class Up:
 @contextmanager
 def running(state: Path, *arguments: str) -> Iterator[Up]:
     """A stack that is ready in the block, and stopped after it if it still runs."""
-    ports = ("--port", "0", "--issuer-port", "0")
+    ports = ("--port", "0", "--issuer-port", "0", "--approvals-port", "0")
     process = subprocess.Popen(
         [sys.executable, "-m", "dev.cli", "up", *ports, "--state", str(state), *arguments],
         cwd=REPOSITORY,

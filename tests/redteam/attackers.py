@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, cast
+from urllib.parse import urlsplit
 
 import redis
 
@@ -48,7 +49,8 @@ class Attacker:
     def __init__(self, stage: Stage, url: str) -> None:
         self.stage = stage
         self.redis = redis.Redis.from_url(url)
-        self.replies = f"r:{secrets.token_hex(8)}"
+        kind = "approvals" if urlsplit(url).username == "approvals" else "gateway"
+        self.replies = f"r:{kind}-{secrets.token_hex(8)}"
         self._replied: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
@@ -106,7 +108,8 @@ class Attacker:
 
     def planned(self, operation: Operation, subject: str, **arguments: Any) -> str:
         """Asks for a change of any kind; returns the plan's id."""
-        reply = self.ask(self.plan_call(operation, subject, **arguments))
+        with owner_of(self.stage, "gateway") as agents:  # the pages' user reaches no planner
+            reply = agents.ask(self.plan_call(operation, subject, **arguments))
         assert reply["kind"] == "answer", reply
         return str(reply["body"]["plan_id"])
 

@@ -131,7 +131,7 @@ def started(state: Path) -> Iterator[Stage]:
     rights.write_text(redis_users.RIGHTS.read_text("ascii") + ROOT, "ascii")
     with receiving() as told, pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_users, "RIGHTS", rights)
-        prepare(places, issuer=record.issuer, namespaces=(NAMESPACE,))
+        prepare(places, issuer=record.issuer, namespaces=(NAMESPACE,), strict=True)
         write_text(places.policy, policy(record.issuer))
         write_record(places, record)
         approvals = f"http://localhost:{free_port()}"
@@ -233,7 +233,7 @@ def _web(
     own = {
         "INFRA_GATE_SERVES": serves,
         "INFRA_GATE_PORT": str(port),
-        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, _user(places, serves)),
+        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, serves),
     }
     if serves == "approvals":
         own["INFRA_GATE_APPROVAL_CLIENT_KEY_FILE"] = str(places.client_key)
@@ -256,7 +256,7 @@ def _worker(name: str, environment: Mapping[str, str], places: Places, record: R
         "INFRA_GATE_WORKER_ROLES": role,
         "INFRA_GATE_WORKER_THREADS": "4",
         "INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS": "5",
-        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, _user(places, kind)),
+        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, kind),
         "KUBECONFIG": str(places.sandbox / f"{kind}.kubeconfig"),
         "K8S_MCP_ALLOWED_NAMESPACES": NAMESPACE,
         "K8S_MCP_APPROVAL_ROOT": str(places.state / "approvals"),
@@ -279,14 +279,6 @@ def serving(origin: str, role: str) -> int:
     """How many live workers of a role a process of ours knows."""
     clusters = readiness(f"{origin}/readyz").get("clusters", {})
     return int(clusters.get(CLUSTER, {}).get("roles", {}).get(role, 0))
-
-
-def _user(places: Places, process: str) -> str:
-    """The Redis user of a process: one of its own if there is one, else that of its side."""
-    users = places.redis_users.read_text("ascii")
-    if f"user {process} " in users:
-        return process
-    return "gateway" if process == "approvals" else "worker"
 
 
 def _python(module: str) -> tuple[str, ...]:

@@ -141,8 +141,8 @@ def _export(options: Namespace, trail: TrailSettings) -> int:
 
 def _places(options: Namespace, trail: TrailSettings) -> list[Place]:
     roots: list[Path] = options.root or [trail.audit_root]
-    beside = [root / "anchors" for root in roots]
-    anchors: list[Path] = options.anchors or (beside if options.root else [trail.anchors])
+    beside = [root / "anchors" for root in roots] if options.root else [trail.anchors]
+    anchors: list[Path | None] = options.anchors or [*beside]
     if options.without_anchors:
         return [Place(root=root, anchors=None) for root in roots]
     if len(roots) != len(anchors):

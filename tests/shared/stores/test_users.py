@@ -1,0 +1,361 @@
+"""Each process' user of deploy/redis/users.acl: what it can do on a real Redis, and nothing else.
+
+What it can do is done by the stores themselves; the whole journey as these users is the strict
+stack's (`tests/journeys/test_up_strict.py`).
+"""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import redis
+from pydantic import SecretStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from dev.redis_server import command, free_port
+from dev.stack.probes import redis_answers
+from shared.approvals import SignedStatement, Statement
+from shared.messages import Announcement, Answer, Role
+from shared.plans import Identity, State
+from shared.stores.announcements import announce, announced, withdraw
+from shared.stores.connection import AsyncRedis, connect, connect_async
+from shared.stores.logins import Approving, LoginStore, Session, UnderWay
+from shared.stores.plans import PlanStore, PlanView
+from shared.stores.queues import QueueMouth, take
+from shared.stores.replies import next_replies, push
+from tests.shared.stores.test_plans import PLAN, SEALED
+
+pytestmark = pytest.mark.real_redis
+
+USERS = Path(__file__).parents[3] / "deploy" / "redis" / "users.acl"
+NAMES = ("gateway", "approvals", "reader", "planner", "applier")
+WHO = Identity(iss="https://id.example.com", sub="ada")
+KEYS = ("wk:plan:plan-1", "wk:spent:1", "wk:workers", "gw:login:1", "gw:approving:1", "gw:mcp:1")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    port: int
+
+    def url(self, user: str) -> SecretStr:
+        return SecretStr(f"redis://{user}:{user}-development-only@127.0.0.1:{self.port}/0")
+
+    def on_loop(self, user: str, act: Callable[[AsyncRedis], Awaitable[T]]) -> T:
+        """Runs `act` with a client of the gateway's kind."""
+
+        async def main() -> T:
+            client = connect_async(self.url(user), timeout_s=2)
+            try:
+                return await act(client)
+            finally:
+                await client.aclose()
+
+        return asyncio.run(main())
+
+    def put(self, user: str, queue: str) -> None:
+        self.on_loop(user, lambda client: QueueMouth(client).put(queue, b"{}", longest=99))
+
+    def refuses(self, user: str, *words: str | int) -> None:
+        """Checks that the server refuses a command for want of rights, and for nothing else."""
+        with (
+            redis.Redis.from_url(self.url(user).get_secret_value()) as client,
+            pytest.raises(redis.exceptions.NoPermissionError),
+        ):
+            client.execute_command(*words)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """A server with the users' file."""
+    port = free_port()
+    server = subprocess.Popen(command(port, folder, aof=True, acl=USERS), stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not redis_answers(port)():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)  # another process: nothing here can be awaited but its answer
+        yield Server(port)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all; it holds a plan, and something under each kind of key that has no owner here."""
+    with running(tmp_path_factory.mktemp("users")) as server:
+        PlanStore(connect(server.url("planner"), timeout_s=2)).add(PLAN, SEALED)
+        yield server
+
+
+def taken(server: Server, user: str, queue: str) -> tuple[str, list[bytes]] | None:
+    return take(connect(server.url(user), timeout_s=2), [queue], at_most=9, wait_s=0.1)
+
+
+def worker(role: Role) -> Announcement:
+    return Announcement(
+        worker=f"{role.value}-1",
+        version="0",
+        cluster="sandbox",
+        cluster_id="uid",
+        cluster_version="v1.36.0",
+        simulated=True,
+        namespaces=("mcp-nginx-demo",),
+        roles=(role,),
+        started_at=1,
+        seen_at=1,
+    )
+
+
+def announces(server: Server, user: str, role: Role) -> None:
+    """Announces a worker, which the gateway then knows, and withdraws it."""
+    client = connect(server.url(user), timeout_s=2)
+    announce(client, worker(role))
+    assert [one.roles for one in server.on_loop("gateway", announced)] == [(role,)]
+    withdraw(client, worker(role).worker)
+    assert server.on_loop("approvals", announced) == ()
+
+
+def answers(server: Server, user: str, asker: str) -> None:
+    """Sends a reply, which who asked receives."""
+    push(connect(server.url(user), timeout_s=2), f"r:{asker}-1", Answer(id="c", body=user))
+    got = server.on_loop(asker, lambda client: next_replies(client, f"r:{asker}-1", wait_s=1))
+    assert got == [Answer(id="c", body=user)]
+
+
+@pytest.mark.promise("redis-gateway-user")
+def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
+    server: Server,
+) -> None:
+    for role in Role:
+        server.put("gateway", f"sandbox.{role.value}")
+    stored = server.on_loop("gateway", lambda client: PlanView(client).load("plan-1"))
+    server.on_loop("gateway", lambda client: client.set("gw:mcp:session", "x", ex=9))
+    server.on_loop("gateway", lambda client: client.publish("gw:mcp:session", "x"))
+
+    assert stored is not None
+    for user, role in zip(("reader", "planner", "applier"), Role, strict=True):
+        answers(server, user, "gateway")
+        assert taken(server, user, f"sandbox.{role.value}") is not None
+        server.refuses("gateway", "BLMPOP", 1, 1, f"q:sandbox.{role.value}", "RIGHT")
+    for words in (
+        ("HSET", "wk:plan:plan-1", "state", "approved"),
+        ("DEL", "wk:plan:plan-1"),
+        ("EXPIRE", "wk:plan:plan-1", 1),
+        ("EXISTS", "wk:spent:1"),
+        ("SET", "wk:spent:1", "1"),
+        ("SET", "wk:worker:w", "{}"),
+        ("SADD", "wk:workers", "w"),
+        ("BLMPOP", 1, 1, "r:approvals-1", "LEFT"),
+        ("RPUSH", "r:gateway-1", "{}"),
+        ("GET", "gw:login:1"),
+        ("SET", "gw:login:1", "{}"),
+        ("GETDEL", "gw:approving:1"),
+        ("GET", "gw:passkey:1"),
+        ("PUBLISH", "gw:login", "x"),
+        ("SUBSCRIBE", "gw:login"),
+    ):
+        server.refuses("gateway", *words)
+
+
+@pytest.mark.promise("redis-approvals-user")
+def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server) -> None:
+    statement = Statement(
+        plan_id="plan-1",
+        plan_digest="sha256:0",
+        decision="approve",
+        approver=WHO,
+        challenge="c",
+        challenge_iat=1,
+        expires_at=2,
+        cluster_id="uid",
+    )
+    signed = SignedStatement(statement=statement, signature="s")
+    approving = Approving(plan_id="plan-1", signed=signed, session="0")
+    login = UnderWay(browser="0", verifier="v", nonce="n", next_path="/", approving=approving)
+    session = Session(identity=WHO, name="Ada", started_at=1)
+
+    async def signs_in(client: AsyncRedis) -> None:
+        store = LoginStore(client)
+        await store.remember("state", login)
+        assert await store.take("state") == login
+        await store.start("cookie", session)
+        assert await store.load("cookie", now=2) == session
+        await store.end("cookie")
+        assert await store.load("cookie", now=2) is None
+
+    server.on_loop("approvals", signs_in)
+    server.on_loop("approvals", lambda client: client.set("gw:passkey:1", "{}", ex=9))
+    assert server.on_loop("approvals", lambda client: client.getdel("gw:passkey:1")) == b"{}"
+    server.put("approvals", "sandbox.apply")
+    answers(server, "applier", "approvals")
+    newest = server.on_loop("approvals", lambda client: PlanView(client).newest())
+
+    assert [one.id for one in newest] == ["plan-1"]
+    assert taken(server, "applier", "sandbox.apply") is not None
+    for words in (
+        ("LPUSH", "q:sandbox.read", "{}"),
+        ("LPUSH", "q:sandbox.plan", "{}"),
+        ("BLMPOP", 1, 1, "q:sandbox.apply", "RIGHT"),
+        ("BLMPOP", 1, 1, "r:gateway-1", "LEFT"),
+        ("RPUSH", "r:approvals-1", "{}"),
+        ("HSET", "wk:plan:plan-1", "state", "approved"),
+        ("DEL", "wk:plan:plan-1"),
+        ("EXISTS", "wk:spent:1"),
+        ("SADD", "wk:workers", "w"),
+        ("GET", "gw:mcp:1"),
+        ("SET", "gw:mcp:1", "x"),
+        ("PUBLISH", "gw:mcp:1", "x"),
+        ("SUBSCRIBE", "gw:mcp:1"),
+    ):
+        server.refuses("approvals", *words)
+
+
+@pytest.mark.promise("redis-reader-user")
+def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
+    server.put("gateway", "sandbox.read")
+
+    assert taken(server, "reader", "sandbox.read") == ("sandbox.read", [b"{}"])
+    announces(server, "reader", Role.READ)
+    answers(server, "reader", "gateway")
+    for words in (
+        ("HGETALL", "wk:plan:plan-1"),
+        ("HSET", "wk:plan:plan-1", "state", "approved"),
+        ("ZADD", "wk:plans", 1, "x"),
+        ("SET", "wk:spent:1", "1"),
+        ("RPUSH", "r:approvals-1", "{}"),
+        *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("plan", "apply")),
+        *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
+        *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
+        *((("GET", key)) for key in KEYS),
+    ):
+        server.refuses("reader", *words)
+
+
+@pytest.mark.promise("redis-planner-user")
+def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
+    server.put("gateway", "sandbox.plan")
+    plan = PLAN.model_copy(update={"id": "plan-2"})
+
+    assert taken(server, "planner", "sandbox.plan") == ("sandbox.plan", [b"{}"])
+    announces(server, "planner", Role.PLAN)
+    answers(server, "planner", "gateway")
+    PlanStore(connect(server.url("planner"), timeout_s=2)).add(plan, SEALED)
+    assert server.on_loop("gateway", lambda client: PlanView(client).load("plan-2"))
+    for words in (
+        ("HGETALL", "wk:plan:plan-1"),
+        ("DEL", "wk:plan:plan-1"),
+        ("ZREVRANGE", "wk:plans", 0, 9),
+        ("SET", "wk:spent:1", "1"),
+        ("RPUSH", "r:approvals-1", "{}"),
+        *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "apply")),
+        *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
+        *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
+        *((("GET", key)) for key in KEYS),
+    ):
+        server.refuses("planner", *words)
+
+
+@pytest.mark.promise("redis-applier-user")
+def test_the_appliers_user_moves_plans_and_spends_logins_for_good(server: Server) -> None:
+    server.put("approvals", "sandbox.apply")
+    store = PlanStore(connect(server.url("applier"), timeout_s=2))
+
+    assert taken(server, "applier", "sandbox.apply") == ("sandbox.apply", [b"{}"])
+    announces(server, "applier", Role.APPLY)
+    answers(server, "applier", "gateway")
+    answers(server, "applier", "approvals")
+    stored = store.load("plan-1")
+    assert stored is not None
+    assert store.move(stored, State.APPROVED, {"receipt": "r"})
+    assert not store.move(stored, State.APPROVED)
+    store.note("plan-1", {"outcome": "{}"})
+    assert store.spend("a login", keep_s=60)
+    assert not store.spend("a login", keep_s=60)
+    assert store.load("plan-1") == replace(
+        stored, state=State.APPROVED, version=2, receipt="r", outcome="{}"
+    )
+    for words in (
+        ("DEL", "wk:plan:plan-1"),
+        ("DEL", "wk:spent:1"),
+        ("ZADD", "wk:plans", 1, "x"),
+        *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "plan")),
+        *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
+        *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
+        *((("GET", key)) for key in KEYS),
+    ):
+        server.refuses("applier", *words)
+
+
+@pytest.mark.promise("redis-nobody-administers")
+@pytest.mark.parametrize("user", NAMES)
+def test_no_process_user_may_administer_redis_or_look_around_in_it(
+    server: Server, user: str
+) -> None:
+    for words in (
+        ("CONFIG", "GET", "*"),
+        ("CONFIG", "SET", "appendonly", "no"),
+        ("ACL", "LIST"),
+        ("ACL", "SETUSER", user, "+@all"),
+        ("KEYS", "*"),
+        ("SCAN", 0),
+        ("RANDOMKEY",),
+        ("DBSIZE",),
+        ("INFO",),
+        ("MONITOR",),
+        ("CLIENT", "LIST"),
+        ("CLIENT", "KILL", "TYPE", "normal"),
+        ("CLIENT", "TRACKING", "ON", "BCAST"),  # would name every key that anybody writes
+        ("EVAL", "return redis.call('SET', 'wk:plan:1', 'x')", 0),
+        ("SCRIPT", "FLUSH"),
+        ("FUNCTION", "FLUSH"),
+        ("FLUSHALL",),
+        ("SWAPDB", 0, 1),
+        ("MIGRATE", "127.0.0.1", 1, "wk:plan:plan-1", 0, 1),
+        ("REPLICAOF", "127.0.0.1", 1),
+        ("SAVE",),
+        ("LATENCY", "LATEST"),
+        ("SHUTDOWN",),
+    ):
+        server.refuses(user, *words)
+
+
+def test_a_script_may_do_no_more_than_who_runs_it(server: Server) -> None:
+    with redis.Redis.from_url(server.url("gateway").get_secret_value()) as client:
+        script = client.register_script("return redis.call('HSET', 'wk:plan:plan-1', 'a', 'b')")
+
+        with pytest.raises(redis.ResponseError, match="The user executing the script can't"):
+            script(keys=["q:sandbox.read"])
+
+
+def test_the_health_checks_user_may_ping_and_no_more(server: Server) -> None:
+    with redis.Redis(port=server.port, username="health", password="-") as client:
+        assert client.ping()
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.get("gw:login:1")
+
+
+@pytest.mark.parametrize("password", [None, "", "default", "applier-development-only"])
+def test_nobody_can_be_redis_default_user(server: Server, password: str | None) -> None:
+    with (
+        redis.Redis(port=server.port, password=password, retry=Retry(NoBackoff(), 0)) as anybody,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        anybody.ping()
+
+
+def test_a_restart_of_redis_keeps_what_was_written_in_a_transaction(tmp_path: Path) -> None:
+    """Redis replays its file as the default user, and drops what that user may not do."""
+    with running(tmp_path) as first:
+        PlanStore(connect(first.url("planner"), timeout_s=2)).add(PLAN, SEALED)
+
+    with running(tmp_path) as second:
+        assert PlanStore(connect(second.url("applier"), timeout_s=2)).load("plan-1") is not None

@@ -8,7 +8,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,11 @@ from shared.plans import Identity, State
 from shared.stores.announcements import announce, announced, withdraw
 from shared.stores.connection import AsyncRedis, connect, connect_async
 from shared.stores.logins import Approving, LoginStore, Session, UnderWay
+from shared.stores.mcp_events import McpEventLog
+from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_rates import McpRateStore
+from shared.stores.mcp_sessions import McpSession, McpSessionStore, Owner
+from shared.stores.mcp_wire import Told, heard, tell
 from shared.stores.plans import PlanStore, PlanView
 from shared.stores.queues import QueueMouth, take
 from shared.stores.replies import next_replies, push
@@ -38,6 +43,12 @@ USERS = Path(__file__).parents[3] / "deploy" / "redis" / "users.acl"
 NAMES = ("gateway", "approvals", "reader", "planner", "applier")
 WHO = Identity(iss="https://id.example.com", sub="ada")
 KEYS = ("wk:plan:plan-1", "wk:spent:1", "wk:workers", "gw:login:1", "gw:approving:1", "gw:mcp:1")
+SESSION = McpSession(
+    owner=Owner(client_id="codex", iss="https://id.example.com", sub="ada"),
+    protocol_version="2025-11-25",
+    client_info={"name": "codex", "version": "1"},
+    capabilities={},
+)
 T = TypeVar("T")
 
 
@@ -129,6 +140,39 @@ def answers(server: Server, user: str, asker: str) -> None:
     push(connect(server.url(user), timeout_s=2), f"r:{asker}-1", Answer(id="c", body=user))
     got = server.on_loop(asker, lambda client: next_replies(client, f"r:{asker}-1", wait_s=1))
     assert got == [Answer(id="c", body=user)]
+
+
+def test_the_gateways_user_keeps_sessions_follows_plans_and_counts_requests(
+    server: Server,
+) -> None:
+    async def act(client: AsyncRedis) -> None:
+        sessions, events = McpSessionStore(client, clock=time.time), McpEventLog(client)
+        follows = McpFollowStore(client)
+        await sessions.save("id", SESSION)
+        assert await sessions.load("id", SESSION.owner) == SESSION
+        await sessions.touch("id", SESSION.owner)
+        assert await sessions.take_stream("id", "me")
+        assert await sessions.keep_stream("id", "me")
+        entry = await events.append("id", "s", "{}", last=False)
+        assert [each.entry for each in await events.after("id", "s", "0-0")] == [entry]
+        assert await events.newest("id", "s") == entry
+        await events.keep_alive("id", "s")
+        assert await events.is_alive("id", "s")
+        assert await PlanView(client).states(["plan-1", "none"]) == {"plan-1": "pending"}
+        assert await follows.follow("id", "plan-1", "pending")
+        await follows.told("id", {"plan-1": "denied"})
+        assert await follows.followed("id") == {"plan-1": "denied"}
+        await follows.unfollow("id", "plan-1")
+        rates = McpRateStore(client, rate=1, burst=1, clock=time.time)
+        assert (await rates.take("somebody", 2)).count == 1
+        async with aclosing(heard(client)) as messages:
+            assert await anext(messages) is None
+            await tell(client, Told(session="s", kind="ended"))
+            assert await anext(messages) == Told(session="s", kind="ended")
+        await sessions.leave_stream("id", "me")
+        await sessions.end("id", SESSION.owner)
+
+    server.on_loop("gateway", act)
 
 
 @pytest.mark.promise("redis-gateway-user")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dev.stack.approval import pinned
 from tests.journeys.live import JWT, Live
 from tests.journeys.terminals import terminal
 
@@ -89,6 +90,35 @@ def test_a_plan_is_denied_in_a_terminal_without_a_second_sign_in(live: Live) -> 
 
     assert code == 0, it.said
     assert _state(live, plan)["status"] == "denied"
+
+
+def test_with_a_file_of_pins_a_plan_is_read_screen_by_screen_and_left_alone(
+    live: Live, tmp_path: Path
+) -> None:
+    plan = _scaled(live, 5 - _replicas(live) or 1)
+    pins = pinned(live.record, [live.places.state / "keys"])
+    config = tmp_path / "terminal.conf"
+    config.touch(mode=0o600)
+    config.write_text(
+        f"INFRA_GATE_OAUTH_AUTHORITY={pins.oauth_authority}\n"
+        f"INFRA_GATE_SEAL_PUBLIC_KEYS={','.join(pins.seal_public_keys)}\n"
+        f"INFRA_GATE_RECEIPT_PUBLIC_KEYS={','.join(pins.receipt_public_keys)}\n"
+        f"INFRA_GATE_PROOF_PUBLIC_KEY={pins.proof_public_key}\n"
+    )
+    given = ["--config", str(config), "--approvals", live.record.origin, "--no-browser"]
+    screens = 0
+
+    with terminal([sys.executable, "-m", "api.terminal", plan["planId"], *given], lines=16) as it:
+        it.sign_in()
+        while it.until("press Enter --|Type approve, deny or nothing")[0].startswith("press"):
+            screens += 1
+            it.type("")
+        it.type("nothing")
+        code = it.end()
+
+    assert (code, screens > 1) == (1, True), it.said
+    assert "Nothing was decided." in it.said
+    assert _state(live, plan)["status"] == "approval_required"
 
 
 def test_a_stack_that_never_ran_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

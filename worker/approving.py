@@ -70,7 +70,7 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     if isinstance(result, Refusal):
         context.audit.record("proof.refused", plan=call.plan_id, code=result.code)
         return result
-    stored, plan, receipt, used = result
+    stored, plan, receipt = result.stored, result.plan, result.receipt
     # Recorded before it takes effect: an approval that nobody can read about must not exist.
     context.audit.record(
         "proof.accepted",
@@ -80,8 +80,13 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
         key=receipt.key_thumbprint,
         policy=receipt.policy_sha256,
         **_who(receipt.approver),
-        **_passkey(used),
+        **_passkey(result.used),
     )
+    # Redis may have forgotten that the login was used; the cluster has not.
+    if not claims.spend_login(context.cluster, result.session, expires_at=plan.expires_at):
+        refusal = _replayed()
+        context.audit.record("proof.refused", plan=call.plan_id, code=refusal.code)
+        return refusal
     signature = sign(_receipt_key(context), RECEIPT_DOMAIN, receipt.document())
     signed = SignedReceipt(receipt=receipt, signature=signature)
     before = receipts.earlier(stored, plan, context)
@@ -109,9 +114,19 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     return {"state": state.value, "approvals": len(before) + 1, "needed": needed}
 
 
-def _verified(
-    call: ProofCall, context: Context
-) -> tuple[StoredPlan, Plan, Receipt, Used | None] | Refusal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proven:
+    """A proof that passed every check, and its receipt, which nobody has signed yet."""
+
+    stored: StoredPlan
+    plan: Plan
+    receipt: Receipt
+    session: str
+    """The login, as `Accepted.session` names it."""
+    used: Used | None
+
+
+def _verified(call: ProofCall, context: Context) -> _Proven | Refusal:
     """Runs every check, (1) to (9); the caller must still record, sign and move."""
     now = int(context.clock())
     opened = _opened_token(call, context, now=now)
@@ -135,7 +150,7 @@ def _verified(
 
     # (9) The login was not used before.
     if not context.plans.spend(accepted.session, keep_s=SPENT_KEEP_S):
-        return Refusal(code="proof_replayed", message="One login approves one plan; sign in again.")
+        return _replayed()
     receipt = Receipt(
         plan_id=plan.id,
         plan_digest=stored.sealed.digest,
@@ -149,7 +164,11 @@ def _verified(
         groups=_groups_that_count(plan, accepted, context),
         passkey=None if used is None else used.credential_sha256,
     )
-    return stored, plan, receipt, used
+    return _Proven(stored=stored, plan=plan, receipt=receipt, session=accepted.session, used=used)
+
+
+def _replayed() -> Refusal:
+    return Refusal(code="proof_replayed", message="One login approves one plan; sign in again.")
 
 
 def _person_refusal(

@@ -1,10 +1,12 @@
-"""Claims: the Lease that makes a plan's write happen at most once, whatever Redis forgets.
+"""Claims: the Leases that make a plan's write and a login's approval happen once at most.
 
-etcd decides: whoever creates the Lease of a plan's digest may write, or has revoked it for good.
-Collected after the plan's expiry plus a day, when no receipt could be believed any more.
+etcd decides, whatever Redis forgets: whoever creates the Lease of a plan's digest may write, or has
+revoked it for good; whoever creates that of a login may approve one plan with it. Collected after
+the plan's expiry plus a day, when no receipt could be believed any more.
 """
 
 import calendar
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -14,9 +16,11 @@ from shared.plans import KEEP_S
 from worker.cluster import Cluster
 
 PREFIX = "ig-"
+LOGIN_PREFIX = "ig-login-"
 PLAN_ANNOTATION = "infragate.dev/plan-id"
 PURPOSE_ANNOTATION = "infragate.dev/claim-purpose"
 EXPIRES_ANNOTATION = "infragate.dev/plan-expires-at"
+_LOGIN_DOMAIN = b"infragate/login/v1\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,23 @@ def take(
     }
     try:
         cluster.create_lease(name_of(digest), holder=holder, annotations=annotations)
+    except AlreadyExists:
+        return False
+    return True
+
+
+def spend_login(cluster: Cluster, session: str, *, expires_at: int) -> bool:
+    """Spends a login for one approval; says False when it was spent before.
+
+    `expires_at` is that of the plan that it approves; by then the login is too old for another.
+
+    Raises:
+        ClusterFault: whether it was spent is unknown, or RBAC refused it; the login is lost.
+    """
+    name = LOGIN_PREFIX + hashlib.sha256(_LOGIN_DOMAIN + session.encode()).hexdigest()[:40]
+    annotations = {PURPOSE_ANNOTATION: "login", EXPIRES_ANNOTATION: str(expires_at)}
+    try:
+        cluster.create_lease(name, holder="approved", annotations=annotations)
     except AlreadyExists:
         return False
     return True

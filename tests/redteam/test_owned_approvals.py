@@ -71,7 +71,7 @@ def test_the_pages_may_bind_another_plan_to_a_login_but_one_only_and_it_is_told(
     """Left open, and bounded: Ada believes that she approves one plan, and approves another."""
     shown, meant = pages.plan("shown-to-ada"), pages.plan("bound-to-her-login")
     for_shown, for_meant = pages.challenge(shown), pages.challenge(meant)
-    with unchanged(stage):
+    with unchanged(stage, logins=1):
         token = owner.login(for_meant.statement.nonce(), ada, "dev-approver", prompt="login")
         assert pages.prove(for_meant, token)["body"]["state"] == "approved"
         # The provider signs her in again without asking: for the same login, so it is spent.
@@ -153,6 +153,25 @@ def test_a_plan_that_is_not_sealed_is_not_bound_to_a_login(
         overwrite(root, plan_id, **our_seal(edited(root.stored(plan_id)[b"document"])))
         assert refused(pages.prove(signed, token), "plan_seal_broken")
         assert refused(pages.apply(plan_id), "plan_seal_broken")
+
+
+@owned
+def test_a_login_stays_spent_even_where_redis_is_made_to_forget_it(
+    stage: Stage, pages: Attacker, owner: PagesOwner, ada: httpx2.Client
+) -> None:
+    """Together with whoever owns Redis: the provider signs again for the login, asking nobody."""
+    one, other = (
+        pages.challenge(pages.plan("spent-on")),
+        pages.challenge(pages.plan("not-spent-on")),
+    )
+    with redis_root(stage) as root, unchanged(stage, logins=1):
+        token = owner.login(one.statement.nonce(), ada, "dev-approver", prompt="login")
+        assert pages.prove(one, token)["body"]["state"] == "approved"
+        root.redis.delete(*root.redis.scan_iter("wk:spent:*"))
+        again = silent(owner, other.statement.nonce(), ada, "none")
+        assert again is not None
+        assert refused(pages.prove(other, again), "proof_replayed")
+        assert pages.apply(other.statement.plan_id)["body"]["state"] == "pending"
 
 
 @owned

@@ -161,7 +161,7 @@ def test_redis_rolled_back_after_a_no_writes_nothing(
     signed = root.challenge(plan_id) if state == "pending" else None
     with Person(stage) as ada:
         assert ada.deny(stage.page(plan_id), "no").status_code == 200
-    with unchanged(stage, claimed=True):
+    with unchanged(stage, claimed=True, logins=int(state == "pending")):
         bring_back(root, copies)
         if signed is not None:
             reply = root.prove(signed, Forge(stage=stage, signed=signed).real())
@@ -213,15 +213,15 @@ def test_a_recorded_proof_is_worth_nothing_again_though_spent_logins_are_forgott
     assert spent
     root.redis.delete(*spent)
     call = body(proof)
-    with unchanged(stage):
+    with unchanged(stage, claimed=True):
         assert root.ask(call)["kind"] == "refusal"
         assert refused(root.ask(call | {"plan_id": other}), "statement_of_another_plan")
         signed = root.challenge(other)
         swapped = call | {"plan_id": other, "signed": signed.model_dump(mode="json")}
         assert refused(root.ask(swapped), "proof_unreadable")
         overwrite(root, plan_id, state="pending")
-        root.ask(call)
-        root.apply(plan_id)
+        assert refused(root.ask(call), "proof_replayed")
+        assert root.apply(plan_id)["body"]["state"] == "pending"
         assert root.apply(other)["body"]["state"] == "pending"
 
 

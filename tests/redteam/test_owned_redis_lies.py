@@ -81,7 +81,7 @@ def test_keys_of_our_own_that_are_announced_are_not_believed(stage: Stage, root:
     """Pinned keys win: a plan under our seal is not shown, and a proof is not readable to us."""
     forged, honest = root.plan("announced-forged"), root.plan("announced-honest")
     overwrite(root, forged, **our_seal(edited(root.stored(forged)[b"document"])))
-    with unchanged(stage), announced(root), Person(stage) as ada:
+    with unchanged(stage, logins=1), announced(root), Person(stage) as ada:
         page = ada.open(stage.page(forged))
         assert "evil" not in page.text
         assert "/approve" not in page.text

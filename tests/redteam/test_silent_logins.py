@@ -146,7 +146,7 @@ def test_a_listener_on_the_approvers_own_machine_has_one_plan_approved_by_one_lo
     """
     one = gateway.challenge(gateway.plan("loopback-one"))
     other = gateway.challenge(gateway.plan("loopback-other"))
-    with browser() as ada, unchanged(stage):
+    with browser() as ada, unchanged(stage, logins=1):
         PagesOwner(stage=stage).login("for looking", ada, "dev-approver", prompt="login")
         replies = [gateway.prove(signed, _listened(stage, ada, signed)) for signed in (one, other)]
     assert replies[0]["body"]["state"] == "approved"

@@ -62,20 +62,24 @@ def seen(stage: Stage) -> Seen:
 
 
 @contextmanager
-def unchanged(stage: Stage, *, claimed: bool = False) -> Iterator[None]:
+def unchanged(stage: Stage, *, claimed: bool = False, logins: int = 0) -> Iterator[None]:
     """The block must leave every object as it is and must not even try to write.
 
     Where somebody has `claimed` the plan before, trying to claim it again and being refused is what
-    has to happen.
+    has to happen. Each of the `logins` that approve a plan in the block is claimed, and no more.
     """
     before = seen(stage)
     yield
     after = seen(stage)
-    refused = f"create {CLAIM} 409"
     writes = after.writes[len(before.writes) :]
-    tried = tuple(one for one in writes if not (claimed and one.endswith(refused)))
-    assert tried == (), f"the cluster was written to: {tried}"
-    assert after.objects == before.objects, "objects of the cluster changed"
+    spent = [one for one in after.objects.keys() - before.objects.keys() if "/ig-login-" in one]
+    expected = [one for one in writes if logins and one.endswith(f"create {CLAIM} 201")]
+    held = [one for one in writes if (claimed or logins) and one.endswith(f"create {CLAIM} 409")]
+    tried = [one for one in writes if one not in (*expected, *held)]
+    assert tried == [], f"the cluster was written to: {tried}"
+    assert len(spent) == len(expected) == logins, f"logins were used: {expected}"
+    kept = {name: item for name, item in after.objects.items() if name not in spent}
+    assert kept == before.objects, "objects of the cluster changed"
 
 
 @contextmanager

@@ -148,6 +148,11 @@ class ModelCluster:
 
     # ── claims ───────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def plan_claims(self) -> dict[str, Body]:
+        """The Leases of plans, without those of logins."""
+        return {name: one for name, one in self.leases.items() if "login" not in name}
+
     def create_lease(self, name: str, *, holder: str, annotations: Mapping[str, str]) -> Body:
         with self.effect("create Lease"):
             if name in self.leases:

@@ -62,7 +62,7 @@ def test_the_claim_names_the_applier_and_the_plan(stage: Stage) -> None:
 
     stage.apply(plan)
 
-    (lease,) = stage.cluster.leases.values()
+    (lease,) = stage.cluster.plan_claims.values()
     assert lease["spec"]["holderIdentity"] == "local-applier"
     assert lease["metadata"]["annotations"] == {
         claims.PLAN_ANNOTATION: plan.id,
@@ -175,7 +175,7 @@ def test_redis_alone_approves_nothing(stage: Stage) -> None:
     stage.forge(plan, state="approved")
 
     assert stage.code(plan) == "approval_required"
-    assert stage.cluster.leases == {}
+    assert stage.cluster.plan_claims == {}
 
 
 def test_a_garbled_receipt_is_none(stage: Stage) -> None:
@@ -237,7 +237,7 @@ def test_a_policy_that_now_wants_two_people_is_obeyed(stage: Stage) -> None:
     stage.world.with_rules(RULE.model_copy(update={"required": Required(low=2, medium=2, high=2)}))
 
     assert stage.code(plan) == "approvals_missing"
-    assert stage.cluster.leases == {}
+    assert stage.cluster.plan_claims == {}
 
 
 @pytest.mark.parametrize("garbled", ["{", "[1]", ""])
@@ -254,7 +254,7 @@ def test_a_namespace_that_is_no_longer_served_is_refused(stage: Stage) -> None:
     stage.world.context = replace(stage.world.context, namespaces=("other",))
 
     assert stage.code(plan) == "namespace_not_allowed"
-    assert stage.cluster.leases == {}
+    assert stage.cluster.plan_claims == {}
 
 
 def deployment(stage: Stage, *, replicas: int = 2) -> None:

@@ -29,7 +29,7 @@ def drifted(stage: Stage, plan: Plan) -> tuple[str, ...]:
     assert outcome.finished_at == int(stage.world.clock())
     assert stage.state(plan) is State.STALE
     assert stage.written() == []
-    assert stage.cluster.leases == {}
+    assert stage.cluster.plan_claims == {}
     assert stage.events()[-1] == "apply.stale"
     return outcome.changed_since
 

@@ -168,6 +168,27 @@ def test_one_login_cannot_approve_two_plans(world: World) -> None:
     assert world.load("plan-2").state is State.PENDING
 
 
+@pytest.mark.promise("one-login-one-plan")
+def test_a_login_stays_spent_when_redis_forgets_it(world: World) -> None:
+    """The cluster remembers it; a pages' process could have a second nonce signed for it."""
+    world.store()
+    world.store(a_plan(id="plan-2"))
+    first, second = world.challenge(), world.challenge(plan_id="plan-2")
+    world.prove(first)
+    world.redis.delete(*world.redis.scan_iter("wk:spent:*"))
+
+    answer = world.prove(second, plan_id="plan-2")
+
+    assert code(answer) == "proof_replayed"
+    assert world.load("plan-2").state is State.PENDING
+    last = world.audit_events()[-1]
+    assert (last["event"], last["plan"], last["code"]) == (
+        "proof.refused",
+        "plan-2",
+        "proof_replayed",
+    )
+
+
 def test_the_same_proof_sent_twice_approves_once(world: World) -> None:
     world.store()
     signed = world.challenge()
@@ -452,7 +473,7 @@ def test_revoking_an_approval_takes_the_claim_in_the_cluster(world: World) -> No
     answer = approving.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
 
     assert answer == {"state": "revoked"}
-    (lease,) = world.cluster.leases.values()
+    (lease,) = world.cluster.plan_claims.values()
     assert lease["metadata"]["annotations"]["infragate.dev/claim-purpose"] == "revoke"
 
 

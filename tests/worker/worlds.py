@@ -6,6 +6,7 @@ a real file. Only the cluster is a stand-in, and only as far as Leases go.
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,11 @@ class Claims:
     def __init__(self) -> None:
         self.identity = SimpleNamespace(name="local", uid="cluster-1", ca_sha256="ca")
         self.leases: dict[str, dict[str, Any]] = {}
+
+    @property
+    def plan_claims(self) -> dict[str, dict[str, Any]]:
+        """The Leases of plans, without those of logins."""
+        return {name: one for name, one in self.leases.items() if "login" not in name}
 
     def create_lease(self, name: str, *, holder: str, annotations: dict[str, str]) -> None:
         if name in self.leases:
@@ -120,6 +126,8 @@ class World:
     cluster: Claims
     redis: "redis.Redis"
     planner: Ed25519PrivateKey
+    browser: str = field(default_factory=lambda: secrets.token_urlsafe(8))
+    """The session at the provider; a world's own, since a cluster remembers spent logins."""
 
     def store(self, plan: Plan | None = None, *, seal: str | None = None) -> StoredPlan:
         plan = plan or a_plan()
@@ -150,7 +158,7 @@ class World:
             "exp": now + 300,
             "auth_time": now,
             "nonce": signed.statement.nonce(),
-            "sid": "s1",
+            "sid": self.browser,
         }
         return honest | changed
 

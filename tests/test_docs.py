@@ -164,7 +164,9 @@ REFUSING = (
     "worker/intents.py",
     "worker/loading.py",
     "worker/reading",
+    "worker/receipts.py",
     "worker/refusals.py",
+    "worker/second_proof.py",
     "worker/settling.py",
     "worker/vault.py",
 )

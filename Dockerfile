@@ -37,7 +37,7 @@ ENV INFRA_GATE_KEYS_ROOT=/state/keys \
     K8S_MCP_APPROVAL_ROOT=/state/approvals
 # A worker serves nothing that could be asked: it is well while Redis holds its announcement.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --start-interval=2s \
-  CMD ["python", "-c", "import os, redis; r = redis.Redis.from_url(os.environ['INFRA_GATE_REDIS_URL'], socket_timeout=3); raise SystemExit(not r.exists('-', *(b'wk:worker:' + w for w in r.smembers('wk:workers'))))"]
+  CMD ["python", "-c", "import os, redis; ca = os.environ.get('INFRA_GATE_REDIS_CA_FILE'); r = redis.Redis.from_url(os.environ['INFRA_GATE_REDIS_URL'], socket_timeout=3, **({'ssl_ca_certs': ca} if ca else {})); raise SystemExit(not r.exists('-', *(b'wk:worker:' + w for w in r.smembers('wk:workers'))))"]
 CMD ["python", "-m", "worker"]
 
 # Not for production: the issuer signs in anybody as anybody, and the cluster is simulated.

@@ -47,7 +47,9 @@ log = Log("gateway")
 
 def make_app(settings: GatewaySettings) -> ASGIApp:
     """Returns what this process serves: agents, people, or on a laptop both."""
-    redis = connect_async(settings.redis_url, timeout_s=settings.redis_timeout_s)
+    redis = connect_async(
+        settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
+    )
     dispatch = Dispatch(
         redis,
         _replica(settings),

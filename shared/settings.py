@@ -63,6 +63,9 @@ class Common(BaseSettings):
     )
     """May hold a password, so it is never printed. Production: rediss:// with a user."""
 
+    redis_ca_file: Path | None = Field(default=None, validation_alias="INFRA_GATE_REDIS_CA_FILE")
+    """PEM file of the authority of Redis' certificate. None: this system's authorities."""
+
     redis_timeout_s: float = Field(
         default=3.0, gt=0, le=30, validation_alias="INFRA_GATE_REDIS_TIMEOUT_SECONDS"
     )
@@ -98,6 +101,13 @@ class Common(BaseSettings):
     )
     """text for people at a terminal, json for a log collector."""
 
+    @model_validator(mode="after")
+    def _authority_needs_tls(self) -> Self:
+        tls = self.redis_url.get_secret_value().startswith("rediss://")
+        if self.redis_ca_file is not None and not tls:
+            raise ValueError("INFRA_GATE_REDIS_CA_FILE needs rediss:// in INFRA_GATE_REDIS_URL")
+        return self
+
     @property
     def production(self) -> bool:
         """Says whether the process runs for real."""
@@ -128,6 +138,10 @@ class Common(BaseSettings):
             *_when(
                 redis.scheme != "rediss" or not redis.username,
                 "INFRA_GATE_REDIS_URL needs rediss:// and a user of its own",
+            ),
+            *_when(
+                "ssl_" in redis.query,
+                "INFRA_GATE_REDIS_URL must not change how certificates are checked",
             ),
             *_when(
                 self.approval_cli_client_id == self.approval_client_id,

@@ -56,7 +56,9 @@ def make_context(settings: WorkerSettings) -> Context:
     Raises:
         BadConfiguration: a key file, the policy or the kubeconfig cannot be used.
     """
-    redis = connect(settings.redis_url, timeout_s=settings.redis_timeout_s)
+    redis = connect(
+        settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
+    )
     keys = load_keys(settings)
     anchoring = _anchoring(settings, keys)
     return Context(
@@ -109,7 +111,11 @@ def make_intake(context: Context) -> Intake:
     """Returns where this worker's calls come from, over a connection of its own."""
     settings = context.settings
     return Intake(
-        redis=connect(settings.redis_url, timeout_s=settings.redis_timeout_s + WAIT_S),
+        redis=connect(
+            settings.redis_url,
+            timeout_s=settings.redis_timeout_s + WAIT_S,
+            ca_file=settings.redis_ca_file,
+        ),
         queues={
             queue(settings.cluster, role): role  # the first is asked first: apply, plan, read
             for role in reversed(Role)

@@ -102,6 +102,8 @@ def test_good_settings_are_accepted_in_production(monkeypatch: pytest.MonkeyPatc
     [
         ("INFRA_GATE_REDIS_URL", f"redis://gateway:{SECRET}@redis.example/0"),
         ("INFRA_GATE_REDIS_URL", f"rediss://:{SECRET}@redis.example/0"),
+        ("INFRA_GATE_REDIS_URL", f"rediss://g:{SECRET}@redis.example/0?ssl_cert_reqs=none"),
+        ("INFRA_GATE_REDIS_URL", f"rediss://g:{SECRET}@redis.example/0?ssl_check_hostname=no"),
         ("INFRA_GATE_REDIS_URL", None),
         ("INFRA_GATE_OAUTH_AUTHORITY", "http://id.example"),
         ("INFRA_GATE_OAUTH_AUTHORITY", "https://127.0.0.1:3011"),
@@ -140,6 +142,15 @@ def test_a_gateway_in_production_refuses_to_be_given_the_approval_clients_key(
 
     with pytest.raises(BadConfiguration, match="must not be given to the gateway"):
         read_gateway_settings()
+
+
+def test_an_authority_for_a_redis_without_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFRA_GATE_REDIS_URL", f"redis://:{SECRET}@127.0.0.1/0")
+    monkeypatch.setenv("INFRA_GATE_REDIS_CA_FILE", "/etc/ca.pem")
+
+    for read in (read_gateway_settings, read_worker_settings):
+        with pytest.raises(BadConfiguration, match="INFRA_GATE_REDIS_CA_FILE needs rediss://"):
+            read()
 
 
 def test_replicas_of_a_gateway_in_production_must_share_a_key(

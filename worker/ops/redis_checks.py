@@ -28,7 +28,9 @@ ResultT = TypeVar("ResultT")
 def check(settings: WorkerSettings, clock: Callable[[], float]) -> Iterator[Diagnosis]:
     """Yields what is found; `clock` gives epoch seconds. Writes nothing."""
     url = settings.redis_url.get_secret_value()
-    with connect(settings.redis_url, timeout_s=settings.redis_timeout_s) as client:
+    with connect(
+        settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
+    ) as client:
         try:
             _asked(client.ping)
         except RedisUnavailable as fault:
@@ -64,6 +66,9 @@ def _away(fault: RedisUnavailable) -> Diagnosis:
             "refuses this user or its password",
             f"make user and password in INFRA_GATE_REDIS_URL those of {RIGHTS}",
         )
+    if "certificate" in str(fault):
+        mend = "name the authority of its certificate in INFRA_GATE_REDIS_CA_FILE"
+        return failed(ABOUT, str(fault), mend)
     return failed(ABOUT, str(fault), "start Redis, or correct INFRA_GATE_REDIS_URL")
 
 

@@ -73,6 +73,12 @@ class Exchange:
         )
 
     @property
+    def subject(self) -> str:
+        """For whom it works; nobody, for a handshake."""
+        owner = self._session.owner if self._session else None
+        return f"{owner.iss} {owner.sub}" if owner else ""
+
+    @property
     def is_at_work(self) -> bool:
         """Whether there is an answer still to come, and somebody who may want it."""
         unanswered = self.answers is not None and not self.answers.given.is_set()

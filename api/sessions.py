@@ -10,6 +10,7 @@ session store and keep working without one.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -44,6 +45,9 @@ from shared.stores.plans import PlanView
 LONGEST_S: Final = 15 * 60
 """For a request whose client has left; the longest of ours waits five minutes and then applies."""
 
+MAX_LEFT: Final = 16
+"""Requests of one subject that a replica goes on with after their clients have left."""
+
 _PASSED_ON: Final = frozenset({"notifications/cancelled", "notifications/progress"})
 
 _log = Log("api.sessions")
@@ -67,6 +71,7 @@ class SharedSessions(StreamableHTTPSessionManager):
         self._wire = Wire(redis)
         follower = SessionFollower(McpFollowStore(redis), PlanView(redis), self._events)
         self._streams = EventStreams(self._sessions, self._events, self._wire, follower)
+        self._left: Counter[str] = Counter()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -197,7 +202,8 @@ class SharedSessions(StreamableHTTPSessionManager):
         try:
             await exchange.transport.handle_request(scope, receive, watched)
         finally:
-            if status == HTTPStatus.OK and exchange.is_at_work and self._task_group is not None:
+            room = self._left[exchange.subject] < MAX_LEFT and self._task_group is not None
+            if status == HTTPStatus.OK and exchange.is_at_work and room:
                 self._task_group.start_soon(self._finished, exchange)
             else:
                 await exchange.end()
@@ -226,6 +232,10 @@ class SharedSessions(StreamableHTTPSessionManager):
         """Lets a request be answered whose client has left, so that it can hear it later."""
         if exchange.answers is not None:
             exchange.answers.elsewhere = True
-            with anyio.move_on_after(LONGEST_S):
-                await exchange.answers.given.wait()
+            self._left[exchange.subject] += 1
+            try:
+                with anyio.move_on_after(LONGEST_S):
+                    await exchange.answers.given.wait()
+            finally:
+                self._left -= Counter([exchange.subject])
         await exchange.end()

@@ -7,6 +7,7 @@ from contextlib import aclosing, contextmanager
 from typing import Final
 
 from shared.errors import RedisUnavailable
+from shared.logs import Log
 from shared.stores.connection import AsyncRedis
 from shared.stores.mcp_sessions import session_key
 from shared.stores.mcp_wire import Told, heard, tell
@@ -14,6 +15,8 @@ from shared.stores.mcp_wire import Told, heard, tell
 PAUSE_S: Final = 0.5
 
 Listener = Callable[[Told], None]
+
+_log = Log("api.wire")
 
 
 class Wire:
@@ -25,12 +28,19 @@ class Wire:
 
     async def listen(self) -> None:
         """Listens until it is cancelled; whenever it was deaf, everybody is told to look."""
+        deaf = False
         while True:
             try:
                 async with aclosing(heard(self._redis)) as messages:
                     async for told in messages:
+                        if deaf:
+                            deaf = False
+                            _log.warning("sessions.hearing")
                         self._pass_on(told)
-            except RedisUnavailable:  # `api.dispatch` has logged it: one Redis, one line
+            except RedisUnavailable as fault:
+                if not deaf:
+                    deaf = True
+                    _log.error("sessions.deaf", cause=str(fault))
                 await asyncio.sleep(PAUSE_S)
 
     @contextmanager

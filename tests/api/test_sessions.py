@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import redis
+import redis.asyncio
 from starlette.types import Receive, Scope, Send
 
 from dev.redis_server import RedisServer, free_port
@@ -375,6 +377,77 @@ def test_whoever_comes_back_takes_the_stream_from_the_connection_that_broke(
                 assert (await resumed.message())["method"] == "notifications/resources/updated"
 
     play(redis_url, story)
+
+
+def test_no_more_than_so_many_requests_of_a_subject_go_on_without_their_clients(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.sessions.MAX_LEFT", 1)
+    tools = Tools()
+
+    async def story(made: list[Replica]) -> None:
+        session = await made[0].opened()
+        async with made[0].under_way(call("slow", 2), session):
+            await tools.began.wait()
+        async with made[0].under_way(call("slow", 3), session) as second:
+            assert (await second.message())["method"] == "notifications/progress"
+        await tools.cancelled.wait()
+        tools.go.set()
+
+    play(redis_url, story, tools)
+    assert tools.finished == ["slow"]
+
+
+def test_a_hundred_idle_streams_are_held_and_leave_nothing(redis_url: str) -> None:
+    async def story(made: list[Replica]) -> None:
+        async with AsyncExitStack() as stack:
+            session = await made[0].opened()
+            for number in range(100):
+                replica = made[number % 2]
+                session = await replica.opened()
+                listening = await stack.enter_async_context(replica.listening(session))
+                assert listening.status == 200
+            assert (await made[0].post(LISTING, session)).status == 200
+
+    play(redis_url, story)
+
+
+def test_replicas_hear_each_other_again_after_redis_was_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = RedisServer(free_port(), tmp_path, aof=True)
+    server.start()
+
+    def said() -> list[str]:
+        return [record.msg for record in caplog.records if record.msg.startswith("sessions.")]
+
+    async def until_heard() -> None:
+        async with redis.asyncio.Redis.from_url(server.url) as client:
+            with anyio.fail_after(10):
+                while (await client.pubsub_numsub("gw:mcp:wire"))[0][1] < 2:  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
+
+    async def story(made: list[Replica]) -> None:
+        here, there = made
+        session = await here.opened()
+        await until_heard()
+        server.stop()
+        with anyio.fail_after(10):
+            while len(said()) < 2:  # noqa: ASYNC110 - a log tells nobody
+                await anyio.sleep(0.05)
+        server.start()
+        await until_heard()
+        async with here.under_way(call("ask"), session) as asking:
+            question = await asking.message()
+            answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}}
+            assert (await there.post(answer, session)).status == 202
+            assert text_in(await asking.message()) == "accept"
+
+    try:
+        play(server.url, story, timeout_s=1)
+    finally:
+        server.stop()
+    assert sorted(said()) == ["sessions.deaf"] * 2 + ["sessions.hearing"] * 2
 
 
 @pytest.mark.promise("sessions-fail-closed")

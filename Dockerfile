@@ -35,9 +35,9 @@ USER 10001:10001
 ENV INFRA_GATE_KEYS_ROOT=/state/keys \
     INFRA_GATE_GUARD_AUDIT_ROOT=/state/guardrails \
     K8S_MCP_APPROVAL_ROOT=/state/approvals
-# A worker serves nothing that could be asked: it is well while Redis holds its announcement.
+# A worker serves nothing that could be asked: it is well while Redis holds an announcement of its roles.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --start-interval=2s \
-  CMD ["python", "-c", "import os, redis; ca = os.environ.get('INFRA_GATE_REDIS_CA_FILE'); r = redis.Redis.from_url(os.environ['INFRA_GATE_REDIS_URL'], socket_timeout=3, **({'ssl_ca_certs': ca} if ca else {})); raise SystemExit(not r.exists('-', *(b'wk:worker:' + w for w in r.smembers('wk:workers'))))"]
+  CMD ["python", "-c", "import json, os, redis; e = os.environ; ca = e.get('INFRA_GATE_REDIS_CA_FILE'); r = redis.Redis.from_url(e['INFRA_GATE_REDIS_URL'], socket_timeout=3, **({'ssl_ca_certs': ca} if ca else {})); ids = r.smembers('wk:workers'); live = [json.loads(one)['roles'] for one in r.mget([b'wk:worker:' + i for i in ids]) if one] if ids else []; mine = set(e.get('INFRA_GATE_WORKER_ROLES', 'read,plan,apply').split(',')); raise SystemExit(not any(mine <= set(roles) for roles in live))"]
 CMD ["python", "-m", "worker"]
 
 # Not for production: the issuer signs in anybody as anybody, and the cluster is simulated.

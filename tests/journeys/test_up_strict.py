@@ -1,6 +1,8 @@
 """`infragate up --strict`: as in production, each process with what is its own and no more."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ import psutil  # type: ignore[import-untyped]  # has no types
 import pytest
 
 from dev.stack.parts import APPROVALS, GATEWAY, ROLES
+from dev.stack.places import REPOSITORY
 from tests.journeys.stacks import Up, gone, infragate, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.real_redis, pytest.mark.timeout("400")]
@@ -78,6 +81,24 @@ def test_no_process_is_told_or_has_open_what_is_anothers(up: Up) -> None:
     for what, (text, holders) in secrets.items():
         assert {name for name, all_of_it in known.items() if text in all_of_it} == holders, what
     assert set(passwords) == {*PRODUCT}
+
+
+def test_a_workers_health_check_is_about_its_own_roles(up: Up) -> None:
+    """The images' own command, with the rights of each role's Redis user."""
+    (command,) = re.findall(
+        r'"(import json, os, redis; [^"]*)"', (REPOSITORY / "Dockerfile").read_text("utf-8")
+    )
+    assert f'"{command}"' in (REPOSITORY / "docker-compose.yml").read_text("utf-8")
+
+    def healthy(name: str, roles: str) -> bool:
+        told = processes(up)[name].environ() | {"INFRA_GATE_WORKER_ROLES": roles}
+        return (
+            subprocess.run([sys.executable, "-c", command], env=told, check=False).returncode == 0
+        )
+
+    for name, role in ROLES.items():
+        assert healthy(name, role.value)
+        assert not healthy(name, "read,plan,apply")  # nobody here has all
 
 
 def test_pages_and_tools_are_served_by_different_processes_under_different_names(up: Up) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dev.stack.approval import pinned
-from tests.journeys.live import JWT, Live
+from tests.journeys.live import JWT, Live, started
 from tests.journeys.terminals import terminal
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -119,6 +119,21 @@ def test_with_a_file_of_pins_a_plan_is_read_screen_by_screen_and_left_alone(
     assert (code, screens > 1) == (1, True), it.said
     assert "Nothing was decided." in it.said
     assert _state(live, plan)["status"] == "approval_required"
+
+
+def test_where_each_process_has_its_own_a_terminal_approves_all_the_same(tmp_path: Path) -> None:
+    with started(tmp_path, strict=True) as apart:
+        plan = _scaled(apart, 5 - _replicas(apart) or 1)
+        with terminal(_command(apart, plan["approvalUrl"])) as it:
+            it.sign_in()
+            it.until("Type approve")
+            it.type("approve")
+            it.sign_in()
+            code = it.end()
+        told = _state(apart, plan)
+
+    assert (code, told["status"]) == (0, "applied"), it.said
+    assert apart.record.approvals != apart.record.origin
 
 
 def test_a_stack_that_never_ran_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

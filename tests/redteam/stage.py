@@ -1,20 +1,18 @@
 """The system as in production: each part a process with its own rights, keys and Redis user.
 
-Gateway and approval pages are processes and origins of their own with pinned keys; reader, planner
-and two appliers are, too. The simulated cluster keeps a log of every request that reached it.
+It is `infragate up --strict` with two appliers: gateway and approval pages are processes and
+origins of their own with pinned keys. The simulated cluster logs every request that reached it.
 """
 
 import json
 import os
 import ssl
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import psutil  # type: ignore[import-untyped]  # has no types
@@ -26,32 +24,33 @@ from dev.stack import redis_users
 from dev.stack.material import prepare
 from dev.stack.parts import Part, Wish, parts
 from dev.stack.places import NAMESPACE, Places, Record, write_record
-from dev.stack.probes import answers, readiness
+from dev.stack.probes import readiness
 from dev.stack.running import Signals, Stack
 from shared.plans import Operation
-from shared.seals import public_text
 from tests.journeys.live import Live
 from tests.journeys.person import Person
 from tests.worker.receivers import Receiver, receiving
-from worker.key_files import PROOF_FILE, RECEIPT_FILE, SEAL_FILE, decryption_key, signing_key
 
 CLUSTER = "sandbox"
 ROOT = "user root reset on >root ~* &* +@all\n"
 """Redis' administrator, for whoever owns Redis."""
 
 APPLIERS = ("applier-1", "applier-2")
-WORKERS = ("reader", "planner", *APPLIERS)
-_FOREIGN = ("INFRA_GATE_", "K8S_MCP_", "KUBECONFIG", "KUBERNETES_")
+WORKERS = ("reader-1", "planner-1", *APPLIERS)
 
 
 @dataclass(slots=True, kw_only=True)
 class Stage(Live):
     """The running system; people open `approvals`, agents `mcp`; `told` receives the notices."""
 
-    approvals: str
     told: Receiver
     kubernetes: httpx2.Client
     """The API server, as its administrator."""
+
+    @property
+    def approvals(self) -> str:
+        """Where people are."""
+        return self.record.approvals
 
     def environment(self, part: str) -> dict[str, str]:
         """What the process itself was started with: all that its owner finds there."""
@@ -121,34 +120,38 @@ def started(state: Path) -> Iterator[Stage]:
     record = Record(
         pid=os.getpid(),
         gateway_port=free_port(),
+        approvals_port=free_port(),
         issuer_port=free_port(),
         redis_port=free_port(),
         sandbox_port=free_port(),
         started_at=time.time(),
     )
     places = Places(state=state)
-    rights = state / "rights.acl"
-    rights.write_text(redis_users.RIGHTS.read_text("ascii") + ROOT, "ascii")
-    with receiving() as told, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redis_users, "RIGHTS", rights)
-        prepare(places, issuer=record.issuer, namespaces=(NAMESPACE,), strict=True)
-        write_text(places.policy, policy(record.issuer))
-        write_record(places, record)
-        approvals = f"http://localhost:{free_port()}"
-        stack = Stack(places, tuple(_parts(places, record, approvals, told.url)), Signals())
+    with receiving() as told:
+        stack = Stack(places, _prepared(places, record, told.url), Signals())
         try:
             stack.start(lambda _part, _seconds: None, lambda: None)
             with _kubernetes(places, record) as kubernetes:
                 yield Stage(
-                    places=places,
-                    record=record,
-                    stack=stack,
-                    approvals=approvals,
-                    told=told,
-                    kubernetes=kubernetes,
+                    places=places, record=record, stack=stack, told=told, kubernetes=kubernetes
                 )
         finally:
             stack.stop()
+
+
+def _prepared(places: Places, record: Record, notices: str) -> tuple[Part, ...]:
+    """The files of a strict stack and its parts; the environment of the tests stays as it was."""
+    rights = places.state / "rights.acl"
+    rights.write_text(redis_users.RIGHTS.read_text("ascii") + ROOT, "ascii")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_users, "RIGHTS", rights)
+        patch.setenv("INFRA_GATE_LOG_FORMAT", "json")
+        patch.setenv("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "5")
+        patch.setenv("INFRA_GATE_NOTICE_URL", notices)
+        prepare(places, issuer=record.issuer, namespaces=(NAMESPACE,), strict=True)
+        write_text(places.policy, policy(record.issuer))
+        write_record(places, record)
+        return _parts(places, record)
 
 
 def _kubernetes(places: Places, record: Record) -> httpx2.Client:
@@ -181,105 +184,16 @@ def policy(issuer: str) -> str:
     return json.dumps({"approvers": rules})
 
 
-def _parts(places: Places, record: Record, approvals: str, notices: str) -> Iterator[Part]:
-    wish = Wish(kubeconfig=None, namespaces=(NAMESPACE,), workers=1)
-    laptop = {part.name: part for part in parts(places, record, wish)}
-    keys = places.state / "keys"
-    pins = {
-        "INFRA_GATE_SEAL_PUBLIC_KEYS": public_text(
-            signing_key(keys / "planner" / SEAL_FILE, make=True).public_key()
-        ),
-    }
-    signing_key(keys / "applier" / RECEIPT_FILE, make=True)
-    proof = decryption_key(keys / "applier" / PROOF_FILE, make=True).public_key()
-    yield laptop["redis"]
-    yield laptop["cluster"]
-    yield _issuer(laptop["issuer"], approvals)
-    usual = _environment(record)
-    pages = {**usual, **pins, "INFRA_GATE_PROOF_PUBLIC_KEY": public_text(proof)}
-    pages["INFRA_GATE_APPROVAL_BASE_URL"] = approvals
-    yield _web("gateway", pages, places, record, port=record.gateway_port)
-    port = urlsplit(approvals).port or 0
-    yield _web("approvals", pages, places, record, port=port)
-    work = {**usual, **pins, "INFRA_GATE_NOTICE_URL": notices}
-    work["INFRA_GATE_APPROVAL_BASE_URL"] = approvals
-    for name in WORKERS:
-        yield _worker(name, work, places, record)
-
-
-def _environment(record: Record) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return {
-        **own,
-        "PYTHONUNBUFFERED": "1",
-        "INFRA_GATE_LOG_FORMAT": "json",
-        "INFRA_GATE_OAUTH_AUTHORITY": record.issuer,
-        "INFRA_GATE_OAUTH_RESOURCE": record.mcp,
-    }
-
-
-def _issuer(part: Part, approvals: str) -> Part:
-    command = tuple(
-        f"{approvals}/approvals/callback" if word.endswith("/approvals/callback") else word
-        for word in part.command
-    )
-    return replace(part, command=command)
-
-
-def _web(
-    serves: str, environment: Mapping[str, str], places: Places, record: Record, *, port: int
-) -> Part:
-    """The gateway or the approval pages; only the latter gets the approval client's key."""
-    own = {
-        "INFRA_GATE_SERVES": serves,
-        "INFRA_GATE_PORT": str(port),
-        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, serves),
-    }
-    if serves == "approvals":
-        own["INFRA_GATE_APPROVAL_CLIENT_KEY_FILE"] = str(places.client_key)
-    return Part(
-        name=serves,
-        title=serves,
-        command=_python("api"),
-        environment={**environment, **own},
-        ready=answers(f"http://127.0.0.1:{port}/healthz"),
-        needs=("redis",),
-    )
-
-
-def _worker(name: str, environment: Mapping[str, str], places: Places, record: Record) -> Part:
-    """A worker with one role; both appliers share keys and audit log, as on one host."""
-    kind = name.partition("-")[0]
-    role = {"reader": "read", "planner": "plan", "applier": "apply"}[kind]
-    own = {
-        "INFRA_GATE_CLUSTER": CLUSTER,
-        "INFRA_GATE_WORKER_ROLES": role,
-        "INFRA_GATE_WORKER_THREADS": "4",
-        "INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS": "5",
-        "INFRA_GATE_REDIS_URL": redis_users.url(places, record.redis_port, kind),
-        "KUBECONFIG": str(places.sandbox / f"{kind}.kubeconfig"),
-        "K8S_MCP_ALLOWED_NAMESPACES": NAMESPACE,
-        "K8S_MCP_APPROVAL_ROOT": str(places.state / "approvals"),
-        "INFRA_GATE_GUARD_AUDIT_ROOT": str(places.state / "guardrails" / kind),
-        "INFRA_GATE_KEYS_ROOT": str(places.state / "keys" / kind),
-        "INFRA_GATE_POLICY_FILE": str(places.policy),
-    }
-    count = APPLIERS.index(name) + 1 if name in APPLIERS else 1
-    return Part(
-        name=name,
-        title=name,
-        command=_python("worker"),
-        environment={**environment, **own},
-        ready=lambda: serving(record.origin, role) >= count,
-        needs=("redis", "cluster"),
-    )
+def _parts(places: Places, record: Record) -> tuple[Part, ...]:
+    """Those of `infragate up --strict`, with two appliers, on one host."""
+    wish = Wish(kubeconfig=None, namespaces=(NAMESPACE,), workers=len(APPLIERS))
+    known = [part for part in parts(places, record, wish) if part.name in WORKERS]
+    others = [part for part in parts(places, record, wish) if not part.worker]
+    assert {part.name for part in known} == set(WORKERS)
+    return (*others, *known)
 
 
 def serving(origin: str, role: str) -> int:
     """How many live workers of a role a process of ours knows."""
     clusters = readiness(f"{origin}/readyz").get("clusters", {})
     return int(clusters.get(CLUSTER, {}).get("roles", {}).get(role, 0))
-
-
-def _python(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module)

@@ -20,7 +20,7 @@ from shared.seals import public_text
 from tests.journeys.stacks import REPOSITORY
 from tests.redteam.attackers import Attacker, owner_of, refused
 from tests.redteam.provider import Forge
-from tests.redteam.stage import Stage
+from tests.redteam.stage import APPLIERS, Stage
 from tests.redteam.watching import creating, unchanged, written
 from worker.anchoring import Anchoring
 from worker.key_files import RECEIPT_FILE, SEAL_FILE, signing_key
@@ -43,9 +43,9 @@ def trail(stage: Stage, gateway: Attacker, tmp_path_factory: pytest.TempPathFact
     stage.approve(plan_id)
     assert gateway.apply(plan_id)["body"]["state"] == "applied"
     folder = tmp_path_factory.mktemp("trail")
-    shutil.copytree(stage.places.state / "guardrails" / "applier", folder / "log")
-    shutil.copytree(stage.places.state / "approvals", folder / "evidence")
-    key = signing_key(stage.places.state / "keys" / "applier" / RECEIPT_FILE)
+    shutil.copytree(stage.places.of_role("applier").audit, folder / "log")
+    shutil.copytree(stage.places.of_role("applier").evidence, folder / "evidence")
+    key = signing_key(stage.places.of_role("applier").keys / RECEIPT_FILE)
     log, anchors = AuditLog(folder / "log", time.time), folder / "log" / "anchors"
     assert Anchoring(log, anchors, key, worker="tests", clock=time.time).anchor()
     return folder
@@ -56,13 +56,13 @@ def findings(stage: Stage, folder: Path) -> list[str]:
 
     What it finds in evidence files is left out: the owner of Redis was at work here, too.
     """
-    keys = stage.places.state / "keys"
+    planner, applier = (stage.places.of_role(name).keys for name in ("planner", "applier"))
     options = {
         "--root": str(folder / "log"),
         "--anchors": str(folder / "log" / "anchors"),
         "--evidence": str(folder / "evidence"),
-        "--seal-key": public_text(signing_key(keys / "planner" / SEAL_FILE).public_key()),
-        "--receipt-key": public_text(signing_key(keys / "applier" / RECEIPT_FILE).public_key()),
+        "--seal-key": public_text(signing_key(planner / SEAL_FILE).public_key()),
+        "--receipt-key": public_text(signing_key(applier / RECEIPT_FILE).public_key()),
     }
     words = [f"{name}={value}" for name, value in options.items()]
     told = subprocess.run(
@@ -153,7 +153,7 @@ def test_while_nothing_can_be_recorded_nothing_is_planned_approved_denied_or_wri
     signed = gateway.challenge(pending)
     token = Forge(stage=stage, signed=signed).real()
     call = {"verb": "challenge", "plan_id": pending, "approver": _ada(stage)}
-    with unchanged(stage), full_disk(stage, "planner", "applier-1", "applier-2"):
+    with unchanged(stage), full_disk(stage, "planner-1", *APPLIERS):
         for reply in (
             gateway.apply(approved),
             gateway.prove(signed, token),

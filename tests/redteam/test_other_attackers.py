@@ -236,4 +236,4 @@ def test_what_agents_and_people_write_begins_no_line_and_steers_no_terminal(
 
 
 def _audit_logs(stage: Stage) -> list[Path]:
-    return sorted((stage.places.state / "guardrails").rglob("audit.jsonl"))
+    return sorted(stage.places.state.rglob("audit.jsonl"))

@@ -68,10 +68,10 @@ def test_a_chain_in_a_readers_message_reaches_no_applier(stage: Stage, gateway: 
     apply = gateway.packed(ApplyCall(plan_id=plan_id))
     messages = [raw for name, raw in hostile(plain).items() if name in {"chain", "callbacks"}]
     messages += [hostile(apply)["chain"]]
-    dropped = stage.logged("queue.refused", "reader")
+    dropped = stage.logged("queue.refused", "reader-1")
     with unchanged(stage):
         for raw in messages:
             gateway.push(raw, Role.READ)
-        eventually(lambda: stage.logged("queue.refused", "reader") == dropped + len(messages))
+        eventually(lambda: stage.logged("queue.refused", "reader-1") == dropped + len(messages))
         with redis_root(stage) as root:
             assert root.stored(plan_id)[b"state"] == b"approved"

@@ -120,7 +120,7 @@ def test_a_plan_of_another_cluster_is_not_written_here(stage: Stage, root: Attac
     other = plan.model_copy(
         update={"cluster": ClusterRef(name="sandbox", id="another", ca_sha256="x")}
     )
-    key = signing_key(stage.places.state / "keys" / "planner" / SEAL_FILE)
+    key = signing_key(stage.places.of_role("planner").keys / SEAL_FILE)
     digest = SealedPlan(document=other.document(), seal="").digest
     seal = seal_plan(key, digest, other.expires_at)
     with unchanged(stage):

@@ -16,12 +16,13 @@ from shared.messages import Announcement, Answer, Role, reply_json
 from shared.plans import Identity
 from shared.seals import decrypt_proof, public_text
 from shared.stores.logins import Session, fingerprint
+from tests.cluster.conftest import eventually
 from tests.journeys.person import Person, origin_of
 from tests.redteam.attackers import Attacker, redis_root, refused, until_served
 from tests.redteam.messages import body
 from tests.redteam.overwriting import OWN_KEY, edited, our_seal
 from tests.redteam.rollback import overwrite, recording
-from tests.redteam.stage import WORKERS, Stage
+from tests.redteam.stage import Stage
 from tests.redteam.watching import CLAIM, unchanged, written
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -146,47 +147,62 @@ def test_answers_that_we_made_up_deceive_the_agent_and_change_nothing(
 ) -> None:
     """Our worker, for a cluster of our own, answers what the real ones would have refused."""
     plan_id = root.plan("made-up-answer")
-    with unchanged(stage), only_ours(stage, root):
+    with unchanged(stage), only_ours(root):
         told = _answered(stage, root, {"plan_id": plan_id})
         assert told["planId"] == plan_id
         assert root.apply(plan_id)["body"]["state"] == "pending"
 
 
 @contextmanager
-def only_ours(stage: Stage, root: Attacker) -> Iterator[None]:
-    """The real workers cannot announce themselves any more; ours does, for another cluster."""
-    users = {
-        stage.environment(name)["INFRA_GATE_REDIS_URL"].split("//")[1].split(":")[0]
-        for name in WORKERS
-    }
-    for user in users:
-        root.run("ACL", "SETUSER", user, "-sadd")
-    root.redis.delete("wk:workers")
+def only_ours(root: Attacker) -> Iterator[None]:
+    """Whenever a real worker announces itself it is forgotten at once; ours is there, elsewhere."""
+    over = threading.Event()
+
+    def forget() -> None:
+        while not over.wait(0.005):
+            others = cast("set[bytes]", root.redis.smembers("wk:workers")) - {b"evil"}
+            if others:
+                root.redis.srem("wk:workers", *others)
+
+    thread = threading.Thread(target=forget)
+    thread.start()
     try:
         with announced(root, "evil"):
             yield
     finally:
-        for user in users:
-            root.run("ACL", "SETUSER", user, "+sadd")
+        over.set()
+        thread.join()
         until_served(root)
 
 
 def _answered(stage: Stage, root: Attacker, answer: dict[str, str]) -> dict[str, object]:
-    """What an agent is told when we answer its request for a plan."""
+    """What an agent is told when we answer its request for a plan.
+
+    It asks until the gateway, which remembers the workers for a second, knows ours alone.
+    """
+    heard = threading.Event()
 
     def answer_it() -> None:
         taken = cast("Any", root.redis.blmpop(20, 1, "q:evil.plan", direction="LEFT"))
         message = json.loads(taken[1][0])
         reply = Answer(id=message["headers"]["id"], body=dict(answer))
         root.redis.rpush(message["properties"]["reply_to"], reply_json(reply))
+        heard.set()
 
     thread = threading.Thread(target=answer_it)
     thread.start()
-    told = stage.call(
-        "request_scale_deployment", namespace=stage.namespace, name="nginx", replicas=3
-    )
+    told: dict[str, object] = {}
+
+    def asked() -> bool:
+        result = stage.call(
+            "request_scale_deployment", namespace=stage.namespace, name="nginx", replicas=3
+        )
+        told.update(result.structured_content or {})
+        return heard.is_set()
+
+    eventually(asked, within_s=20)
     thread.join(20)
-    return dict(told.structured_content or {})
+    return told
 
 
 def _ada(stage: Stage) -> dict[str, str]:

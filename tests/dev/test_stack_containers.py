@@ -1,12 +1,14 @@
 """What the parts for laptops do so that containers, which know each other by name, can use them."""
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dev.issuer.metadata import openid_configuration
 from dev.issuer.settings import Settings
 from dev.sandbox import kubeconfig
+from dev.stack import pins
 from dev.stack.client_key import main
 
 ISSUER = "http://127.0.0.1:3011"
@@ -53,3 +55,22 @@ def test_the_client_key_pair_is_made_once(tmp_path: Path) -> None:
 
     assert (tmp_path / "key.pem").read_bytes() == first
     assert '"d"' not in (tmp_path / "jwks.json").read_text()
+
+
+def test_workers_keys_are_made_once_and_a_shell_can_pin_their_public_halves(
+    tmp_path: Path,
+) -> None:
+    planner, applier, file = (tmp_path / name for name in ("planner", "applier", "pins.env"))
+    arguments = ["--planner", str(planner), "--applier", str(applier), "--pins", str(file)]
+    assert pins.main(arguments) == 0
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*.key")}
+
+    assert pins.main(arguments) == 0
+
+    names = "INFRA_GATE_SEAL_PUBLIC_KEYS INFRA_GATE_PROOF_PUBLIC_KEY"
+    script = f"set -a; . {file}; exec /usr/bin/env printenv {names}"
+    told = subprocess.run(["sh", "-ec", script], env={}, capture_output=True, text=True, check=True)
+    pinned = pins.pinned(planner=planner, applier=applier)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.key")} == first
+    assert {path.name for path in first} == {"seal.key", "receipt.key", "proof.key"}
+    assert told.stdout.split() == [*pinned.seals, pinned.proof]

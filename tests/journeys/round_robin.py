@@ -94,6 +94,8 @@ class Fleet:
     port: int
     proxy: Proxy
     folder: Path
+    names: tuple[str, ...] = ()
+    """Further ones under which clients come."""
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -111,7 +113,7 @@ class Fleet:
         environment = {
             **own.environment,
             "INFRA_GATE_PORT": str(port),
-            "INFRA_GATE_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
+            "INFRA_GATE_ALLOWED_HOSTS": ",".join((f"127.0.0.1:{self.port}", *self.names)),
             # One subject is all of the traffic here.
             "INFRA_GATE_REQUESTS_PER_SECOND": "10000",
             "INFRA_GATE_REQUESTS_BURST": "10000",
@@ -125,7 +127,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
-        _until_it_answers(target, self.processes[target])
+        until_it_answers(target, self.processes[target])
         self.proxy.targets.append(target)
         return target
 
@@ -147,12 +149,13 @@ def fleet(
     *,
     count: int = 2,
     entrance: Callable[[ASGIApp], ASGIApp] = lambda proxy: proxy,
+    names: tuple[str, ...] = (),
 ) -> Iterator[Fleet]:
     """That many replicas of the stack's gateway, behind one address.
 
     `entrance` may put something in front of the round robin.
     """
-    it = Fleet(live=live, port=free_port(), proxy=Proxy(), folder=folder)
+    it = Fleet(live=live, port=free_port(), proxy=Proxy(), folder=folder, names=names)
     config = uvicorn.Config(
         entrance(it.proxy),
         port=it.port,
@@ -177,7 +180,8 @@ def fleet(
             process.wait()
 
 
-def _until_it_answers(target: str, process: "subprocess.Popen[bytes]") -> None:
+def until_it_answers(target: str, process: "subprocess.Popen[bytes]") -> None:
+    """Returns when the process says that it is ready."""
     deadline = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < deadline:
         try:

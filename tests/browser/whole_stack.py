@@ -26,7 +26,7 @@ class WholeStack:
 
     @property
     def approvals(self) -> str:
-        return f"{self.up.record.origin}/approvals"
+        return f"{self.up.record.approvals}/approvals"
 
     @contextmanager
     def agent(self, subject: str = "dev-requester") -> Iterator["BlockingAgent"]:
@@ -53,11 +53,14 @@ class BlockingAgent:
         return self.portal.call(lambda: self.agent.asked(tool, **arguments))
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
-    """What `infragate up` starts, freshly seeded, for the tests of one module."""
+@pytest.fixture(scope="module", params=["usual", "strict"])
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WholeStack]:
+    """What `infragate up` starts, freshly seeded, for the tests of one module; strict as well."""
+    options = ["--strict"] if request.param == "strict" else []
     state: Path = tmp_path_factory.mktemp("stack") / "state"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", str(ROLLOUT_S))
-        with running(state, "--sandbox") as up:
+        with running(state, "--sandbox", *options) as up:
             yield WholeStack(up=up)

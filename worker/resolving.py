@@ -11,7 +11,7 @@ from shared.errors import Refusal
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State
 from shared.stores.plans import StoredPlan
-from worker import evidence, settling
+from worker import claims, evidence, settling
 from worker.context import Context
 from worker.vault import open_plan
 
@@ -41,7 +41,7 @@ def look(plan_id: str, context: Context) -> Sighting | Refusal:
     """Returns what the objects of a plan show whose outcome is unknown, or why there is none.
 
     Raises:
-        Fault: Redis did not answer.
+        Fault: Redis or the cluster did not answer.
     """
     opened = open_plan(plan_id, context)
     if isinstance(opened, Refusal):
@@ -53,6 +53,13 @@ def look(plan_id: str, context: Context) -> Sighting | Refusal:
             message=f"The plan is {stored.state.value}; only an unknown outcome is resolved.",
         )
     digest = stored.sealed.digest
+    claim = claims.find(context.cluster, digest)
+    if claim is None or claim.purpose != "apply":
+        return Refusal(
+            code="claim_missing",
+            message="No applier has claimed this plan for its write in the cluster: that its outcome is unknown is "
+            "only Redis's word. There is nothing to resolve; somebody may have changed Redis.",
+        )
     shown = tuple(settling.seen(item, plan, digest, context) for item in plan.objects)
     return Sighting(stored=stored, plan=plan, shown=shown)
 

@@ -45,6 +45,23 @@ def test_looking_says_which_objects_show_the_write_and_changes_nothing(stage: St
     assert (stage.world.load(plan.id), stage.events()) == before
 
 
+@pytest.mark.promise("claim-before-history")
+@pytest.mark.parametrize("claim", ["", "revoke"])
+def test_what_only_redis_calls_unknown_is_no_matter_for_a_persons_word(
+    stage: Stage, claim: str
+) -> None:
+    """Or its owner could have somebody sign that a plan was applied which nobody approved."""
+    plan = stage.plan("one")
+    if claim:
+        stage.claim(plan, claim)
+    stage.forge(plan, state="outcome_unknown")
+
+    found = look(plan.id, stage.world.context)
+
+    assert isinstance(found, Refusal)
+    assert found.code == "claim_missing"
+
+
 @pytest.mark.parametrize(
     ("verdict", "state", "result"),
     [(HELD, "applied", ["written", "written"]), (LOST, "failed", ["written", "not_tried"])],

@@ -57,8 +57,9 @@ def look(plan_id: str, context: Context) -> Sighting | Refusal:
     if claim is None or claim.purpose != "apply":
         return Refusal(
             code="claim_missing",
-            message="No applier has claimed this plan for its write in the cluster: that its outcome is unknown is "
-            "only Redis's word. There is nothing to resolve; somebody may have changed Redis.",
+            message="No applier has claimed this plan's write in the cluster: that its outcome is "
+            "unknown is only Redis's word. Nothing is to be resolved; somebody may have changed "
+            "Redis.",
         )
     shown = tuple(settling.seen(item, plan, digest, context) for item in plan.objects)
     return Sighting(stored=stored, plan=plan, shown=shown)

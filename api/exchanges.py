@@ -27,6 +27,7 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import SessionMessage
 from mcp.shared.transport_context import TransportContext
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from api.wire import Wire
 from shared.errors import RedisUnavailable
@@ -118,6 +119,8 @@ class Exchange:
             await inward.send(SessionMessage(jsonrpc_message_adapter.validate_json(body)))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             return  # answered meanwhile
+        except ValidationError:
+            return  # no replica says such a thing; whoever has Redis may
 
     async def end(self) -> None:
         """Stops serving; what is still at work is cancelled."""

@@ -11,8 +11,8 @@ session store and keep working without one.
 
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -45,6 +45,9 @@ from shared.stores.plans import PlanView
 LONGEST_S: Final = 15 * 60
 """For a request whose client has left; the longest of ours waits five minutes and then applies."""
 
+DRAIN_S: Final = 4.0
+"""After the streams were closed; orchestrators allow 10 s and more in all."""
+
 MAX_LEFT: Final = 16
 """Requests of one subject that a replica goes on with after their clients have left."""
 
@@ -72,13 +75,21 @@ class SharedSessions(StreamableHTTPSessionManager):
         follower = SessionFollower(McpFollowStore(redis), PlanView(redis), self._events)
         self._streams = EventStreams(self._sessions, self._events, self._wire, follower)
         self._left: Counter[str] = Counter()
+        self._none_left = anyio.Event()
+        self._none_left.set()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Serves requests while this lasts; can be entered once."""
+        """Serves requests while this lasts; can be entered once.
+
+        A replica that stops has closed its streams by then; what it works on still gets an answer
+        that its client can hear elsewhere, if it takes no longer than `DRAIN_S`.
+        """
         async with super().run(), anyio.create_task_group() as ears:
             ears.start_soon(self._wire.listen)
             yield
+            with anyio.move_on_after(DRAIN_S):
+                await self._none_left.wait()
             ears.cancel_scope.cancel()
 
     async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -228,14 +239,23 @@ class SharedSessions(StreamableHTTPSessionManager):
         except Exception as crash:  # noqa: BLE001 - one request must not end all the others
             _log.error("session.crashed", trace=trace_of(crash))
 
+    @contextmanager
+    def _counted(self, subject: str) -> Iterator[None]:
+        """Counts one more request whose client has left."""
+        if not self._left:
+            self._none_left = anyio.Event()
+        self._left[subject] += 1
+        try:
+            yield
+        finally:
+            self._left -= Counter([subject])
+            if not self._left:
+                self._none_left.set()
+
     async def _finished(self, exchange: Exchange) -> None:
         """Lets a request be answered whose client has left, so that it can hear it later."""
         if exchange.answers is not None:
             exchange.answers.elsewhere = True
-            self._left[exchange.subject] += 1
-            try:
-                with anyio.move_on_after(LONGEST_S):
-                    await exchange.answers.given.wait()
-            finally:
-                self._left -= Counter([exchange.subject])
+            with self._counted(exchange.subject), anyio.move_on_after(LONGEST_S):
+                await exchange.answers.given.wait()
         await exchange.end()

@@ -26,7 +26,7 @@ MAX_PER_SUBJECT: Final = 500
 MAX_RECORD_BYTES: Final = 16 * 1024
 """Clients say a few hundred bytes about themselves; the record is kept for a day."""
 
-STREAM_S: Final = 30
+STREAM_S: Final = 15
 """How long a session's stream stays taken after its holder died."""
 
 

@@ -1,5 +1,6 @@
 """MCP sessions around a real Redis: any replica serves any request, for their owner alone."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from dev.redis_server import RedisServer, free_port
 from shared.stores import mcp_sessions
+from shared.stores.mcp_sessions import session_key
+from shared.stores.mcp_wire import Told, tell
 from tests.api.replicas import (
     ALICE,
     ALICE_ELSEWHERE,
@@ -448,6 +451,66 @@ def test_replicas_hear_each_other_again_after_redis_was_away(
     finally:
         server.stop()
     assert sorted(said()) == ["sessions.deaf"] * 2 + ["sessions.hearing"] * 2
+
+
+def test_a_replica_that_stops_answers_what_it_works_on_and_another_one_tells(
+    redis_url: str,
+) -> None:
+    tools = Tools()
+
+    async def main() -> None:
+        async with replicas(redis_url, count=1) as (later,):
+            async with replicas(redis_url, tools, count=1) as (stopping,):
+                session = await stopping.opened()
+                async with stopping.under_way(call("slow"), session) as working:
+                    primed = await working.event()
+                    await tools.began.wait()
+                asyncio.get_running_loop().call_later(0.2, tools.go.set)
+            assert tools.finished == ["slow"]
+            async with later.listening(session, **{"Last-Event-ID": primed["id"]}) as resumed:
+                assert (await resumed.message())["method"] == "notifications/progress"
+                assert text_in(await resumed.message()) == "slow is done"
+
+    anyio.run(main)
+
+
+def test_a_replica_that_stops_does_not_wait_for_ever(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.sessions.DRAIN_S", 0.1)
+    tools = Tools()
+
+    async def main() -> None:
+        async with replicas(redis_url, tools, count=1) as (stopping,):
+            session = await stopping.opened()
+            async with stopping.under_way(call("slow"), session):
+                await tools.began.wait()
+        assert tools.cancelled.is_set()
+
+    anyio.run(main)
+
+
+def test_nonsense_on_the_wire_harms_nobody(redis_url: str) -> None:
+    tools = Tools()
+
+    async def story(made: list[Replica]) -> None:
+        session = await made[0].opened()
+        async with made[0].under_way(call("slow"), session) as working:
+            await tools.began.wait()
+            key = session_key(session["Mcp-Session-Id"])
+            async with redis.asyncio.Redis.from_url(redis_url) as client:
+                for told in (b"", b"{}", b"\xff", b'{"session": 5}'):
+                    await client.publish("gw:mcp:wire", told)
+                for body in ("", "{}", "[", '{"jsonrpc": "2.0", "id": 1}'):
+                    await tell(client, Told(session=key, kind="said", body=body))
+            tools.go.set()
+            message = await working.message()
+            while "result" not in message:
+                message = await working.message()
+            assert text_in(message) == "slow is done"
+        assert (await made[0].post(LISTING, session)).status == 200
+
+    play(redis_url, story, tools)
 
 
 @pytest.mark.promise("sessions-fail-closed")

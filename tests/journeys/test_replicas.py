@@ -110,6 +110,34 @@ def test_a_stolen_session_id_opens_nothing_at_any_replica(
     assert curl.post("/mcp", json=_call("get_allowed_namespaces"), headers=session).is_success
 
 
+def test_a_call_that_waits_while_its_replica_stops_is_answered_by_another(
+    live: Live, replicas: Fleet
+) -> None:
+    async def journey(agent: Agent) -> dict[str, Any]:
+        plan = await agent.facts(
+            "request_restart_deployment", namespace=live.namespace, name="nginx"
+        )
+        others = [replicas.start_one(), *replicas.proxy.targets[1:-1]]
+        stopping = replicas.proxy.targets[0]
+        replicas.proxy.targets[:] = [stopping]
+
+        async def stop_while_it_waits() -> None:
+            said = len(agent.heard)
+            while not any("Waiting for" in each for each in agent.heard[said:]):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            replicas.proxy.targets.extend(others)
+            await anyio.to_thread.run_sync(replicas.stop_one, stopping)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_while_it_waits)
+            return await agent.facts("apply_approved_plan", planId=plan["planId"], waitSeconds=3)
+        raise AssertionError
+
+    told = live.run(journey, mode="legacy", address=replicas.mcp)
+
+    assert told["status"] == "approval_required"
+
+
 @dataclass
 class Traffic:
     """Sessions that go on calling, once again after a broken connection, until they are told."""

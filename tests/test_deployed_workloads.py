@@ -114,11 +114,11 @@ def secrets_of(name: str) -> set[str]:
 
 def test_each_is_given_its_own_secrets_only() -> None:
     assert {name: secrets_of(name) for name in DEPLOYMENTS} == {
-        "infragate-reader": {"infragate-redis/worker"},
-        "infragate-planner": {"infragate-redis/worker", "infragate-planner-keys"},
-        "infragate-applier": {"infragate-redis/worker", "infragate-applier-keys"},
+        "infragate-reader": {"infragate-redis/reader"},
+        "infragate-planner": {"infragate-redis/planner", "infragate-planner-keys"},
+        "infragate-applier": {"infragate-redis/applier", "infragate-applier-keys"},
         "infragate-gateway": {"infragate-redis/gateway", "infragate-state"},
-        "infragate-approvals": {"infragate-redis/gateway", "infragate-approval-client"},
+        "infragate-approvals": {"infragate-redis/approvals", "infragate-approval-client"},
     }
     assert not of_kind("Secret")
 

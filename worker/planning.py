@@ -212,7 +212,7 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
     effects = tuple(item.effect for item in previews if item.action is not Action.NO_OP)
     review = guarding.review(call, effects, context)
     return Plan(
-        id=secrets.token_urlsafe(16),
+        id=_fresh_id(),
         salt=base64url(secrets.token_bytes(16)),
         cluster=ClusterRef(name=identity.name, id=identity.uid, ca_sha256=identity.ca_sha256),
         namespace=call.namespace,
@@ -229,6 +229,13 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
         created_at=now,
         expires_at=now + PLAN_LIFETIME_S,
     )
+
+
+def _fresh_id() -> str:
+    """128 random bits that are no option to a command line, where people type them."""
+    while (fresh := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return fresh
 
 
 def _object(preview: Previewed) -> PlannedObject:

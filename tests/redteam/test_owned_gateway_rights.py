@@ -111,7 +111,7 @@ def test_what_lies_in_redis_signs_nobody_in(stage: Stage) -> None:
         cookies = {one.name: one.value for one in ada.browser.cookies.jar if "session" in one.name}
         assert cookies
         keys = [key.decode() for key in root.redis.scan_iter("gw:*")]
-        values = [str(root.redis.get(key)) for key in keys]
+        values = [str(root.redis.dump(key)) for key in keys]
     found = [*(key.rpartition(":")[2] for key in keys), *values]
     assert keys
     with browser() as thief, unchanged(stage):

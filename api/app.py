@@ -39,6 +39,7 @@ from shared.settings import GatewaySettings, is_loopback
 from shared.stores.connection import AsyncRedis, connect_async
 from shared.stores.logins import LoginStore
 from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_rates import McpRateStore
 from shared.stores.plans import PlanView
 
@@ -74,7 +75,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     return at_edge(
         mcp=sessions.handle_request,
         other=other,
-        verifier=_verifier(settings, keys),
+        verifier=_verifier(settings, keys, redis),
         resource=ProtectedResource(
             resource=settings.oauth_resource,
             issuer=settings.oauth_authority,
@@ -215,7 +216,7 @@ def _provider_keys(settings: GatewaySettings) -> RemoteKeys:
     )
 
 
-def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
+def _verifier(settings: GatewaySettings, keys: RemoteKeys, redis: AsyncRedis) -> Verifier:
     static = settings.static_bearer_token
     return Verifier(
         keys=keys,
@@ -224,6 +225,7 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys) -> Verifier:
         clock=time.time,
         full_scope=settings.oauth_scope,
         static_token=static.get_secret_value() if static else None,
+        spend=McpProofStore(redis).spend,
     )
 
 

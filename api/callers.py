@@ -42,7 +42,8 @@ class Caller:
 
     (`iss`, `sub`) is who, `client_id` the program they use. `token_digest` names the token in logs
     without being one: the first 16 hex digits of its SHA-256. `expires_at` is in seconds since the
-    epoch, None for the static token of a local demo.
+    epoch, None for the static token of a local demo. `key_thumbprint` (RFC 7638) is that of the key
+    to which the token was bound; empty for a bearer token.
     """
 
     iss: str
@@ -52,6 +53,7 @@ class Caller:
     token_digest: str
     expires_at: int | None
     is_static: bool = False
+    key_thumbprint: str = ""
 
 
 _current: ContextVar[Caller | None] = ContextVar("infragate_caller", default=None)

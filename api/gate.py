@@ -15,13 +15,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller, may, may_connect, scopes_to_ask_for, speaking_as
 from api.oauth import ProtectedResource, Verifier, access_token
+from api.possession import Shown
 from api.replies import error, headers_named, reply, rpc_error
 from shared.errors import Fault, Refusal
 from shared.strict import (
     strict_json,
 )
 
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)  # RFC 6750 §2.1
+_SHOWN = re.compile(rb"(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)  # RFC 6750 §2.1
+_SECRETS = frozenset({b"authorization", b"dpop"})
 _UNREADABLE = Refusal(code="token_encoding", message="The Authorization header is not readable.")
 
 BODY = "infragate.body"
@@ -41,12 +43,12 @@ class Authentication:
         self._resource = resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = _shown_token(scope)
-        if token is None:
+        shown = _shown_token(scope)
+        if shown is None:
             await self._ask_for_token(send)
             return
         try:
-            caller = token if isinstance(token, Refusal) else await self._verifier.verify(token)
+            caller = await self._caller(shown)
         except Fault as fault:
             await _unavailable(send, fault)
             return
@@ -57,11 +59,14 @@ class Authentication:
         else:
             await self._let_in(caller, scope, receive, send)
 
+    async def _caller(self, shown: Shown | Refusal) -> Caller | Refusal:
+        return shown if isinstance(shown, Refusal) else await self._verifier.verify_shown(shown)
+
     async def _let_in(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         user = AuthenticatedUser(access_token(caller, self._resource.resource))
         inner = {
             **scope,
-            "headers": [pair for pair in scope["headers"] if pair[0] != b"authorization"],
+            "headers": [pair for pair in scope["headers"] if pair[0] not in _SECRETS],
             "state": {**scope.get("state", {}), "caller": caller},
             "user": user,
         }
@@ -75,7 +80,9 @@ class Authentication:
 
     async def _refuse(self, send: Send, refusal: Refusal) -> None:
         body = error("invalid_token", refusal.message) | {"code": refusal.code}
-        challenge = self._resource.invalid_token(refusal)
+        about_proof = refusal.code == "dpop_proof"
+        resource = self._resource
+        challenge = (resource.invalid_proof if about_proof else resource.invalid_token)(refusal)
         await reply(send, HTTPStatus.UNAUTHORIZED, body, www_authenticate=challenge)
 
 
@@ -111,15 +118,22 @@ class ToolScopes:
             await self._app(inner, receive, send)
 
 
-def _shown_token(scope: Scope) -> str | Refusal | None:
-    """The bearer token, None if there is no such header, a refusal if it could mean two things."""
+def _shown_token(scope: Scope) -> Shown | Refusal | None:
+    """The token, None if there is no such header, a refusal if it could mean two things."""
     values = headers_named(scope, b"authorization")
     if len(values) > 1:
         return _UNREADABLE
-    if not values or not values[0].lower().startswith(b"bearer"):
+    if not values or not values[0].lower().startswith((b"bearer", b"dpop")):
         return None
-    match = _BEARER.fullmatch(values[0])
-    return match[1].decode("ascii") if match else _UNREADABLE
+    match = _SHOWN.fullmatch(values[0])
+    if match is None:
+        return _UNREADABLE
+    return Shown(
+        scheme=match[1].decode("ascii").lower(),
+        token=match[2].decode("ascii"),
+        method=scope["method"],
+        proofs=tuple(value.decode("latin-1") for value in headers_named(scope, b"dpop")),
+    )
 
 
 def _called_tools(message: object) -> frozenset[str]:

@@ -15,6 +15,7 @@ import anyio
 from mcp.server.auth.provider import AccessToken
 
 from api.callers import FULL_SCOPE, STATIC_ISSUER, Caller, all_scopes
+from api.possession import Possession, Shown, Spend
 from shared.errors import Refusal
 from shared.jose import (
     ACCESS_TOKEN_TYPES,
@@ -49,7 +50,7 @@ class Keys(Protocol):
 class Verifier:
     """Decides which bearer tokens are believed; one per process, used from one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a verdict depends on
         self,
         *,
         keys: Keys,
@@ -59,8 +60,12 @@ class Verifier:
         algorithms: frozenset[str] = ASYMMETRIC,
         full_scope: str = FULL_SCOPE,
         static_token: str | None = None,
+        spend: Spend | None = None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `static_token` is for local demos only."""
+        """`clock` gives seconds since the epoch; `static_token` is for local demos only.
+
+        `spend` says once for each proof of possession that it is new.
+        """
         self._keys = keys
         self._issuer = issuer
         self._resource = resource
@@ -69,6 +74,7 @@ class Verifier:
         self._full_scope = full_scope
         self._static_digest = _sha256(static_token) if static_token else None
         self._believed: OrderedDict[bytes, tuple[Caller, int]] = OrderedDict()
+        self._possession = Possession(resource=resource, clock=clock, spend=spend)
         self._fetching = anyio.CapacityLimiter(FETCHING_THREADS)
 
     async def verify(self, token: str) -> Caller | Refusal:
@@ -87,6 +93,18 @@ class Verifier:
         if isinstance(caller, Caller):
             self._remember(digest, caller)
         return caller
+
+    async def verify_shown(self, shown: Shown) -> Caller | Refusal:
+        """Who shows this token in this way, or why it is not believed.
+
+        Raises:
+            KeysUnavailable: the issuer's keys cannot be had, so nobody can tell.
+            RedisUnavailable: whether a proof of possession is new is not known.
+        """
+        caller = await self.verify(shown.token)
+        if isinstance(caller, Refusal):
+            return caller
+        return await self._possession.refusal(caller, shown) or caller
 
     async def _judge(self, token: str, digest: bytes) -> Caller | Refusal:
         kid = key_id(token, algorithms=self._algorithms, types=ACCESS_TOKEN_TYPES)
@@ -142,6 +160,10 @@ def caller_of(claims: Mapping[str, object], digest: bytes) -> Caller | Refusal:
     scopes = _scopes(claims)
     if scopes is None:
         return Refusal(code="claim_scope", message="The token's scopes are not readable.")
+    bound = _key_thumbprint(claims)
+    if bound is None:
+        told = "The token is bound to something that cannot be proven here."
+        return Refusal(code="claim_confirmation", message=told)
     return Caller(
         iss=str(claims["iss"]),
         sub=str(claims["sub"]),
@@ -149,7 +171,22 @@ def caller_of(claims: Mapping[str, object], digest: bytes) -> Caller | Refusal:
         scopes=scopes,
         token_digest=digest.hex()[:16],
         expires_at=numeric_date(claims["exp"]),
+        key_thumbprint=bound,
     )
+
+
+def _key_thumbprint(claims: Mapping[str, object]) -> str | None:
+    """The key to which a token is bound (RFC 9449 §6.1), empty if to none, None if to other things.
+
+    A certificate (RFC 8705) cannot be seen behind a proxy that ends TLS.
+    """
+    confirmation = claims.get("cnf")
+    if confirmation is None:
+        return ""
+    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+        return None
+    thumbprint = confirmation["jkt"]
+    return thumbprint if isinstance(thumbprint, str) and thumbprint else None
 
 
 def _client_id(claims: Mapping[str, object]) -> str | None:
@@ -196,7 +233,9 @@ class SdkTokenVerifier:
     async def verify_token(self, token: str) -> AccessToken | None:
         """The SDK's view of a believed token; None otherwise, with no reason given."""
         caller = await self._verifier.verify(token)
-        return access_token(caller, self._resource) if isinstance(caller, Caller) else None
+        if isinstance(caller, Refusal) or caller.key_thumbprint:  # no proof is seen here
+            return None
+        return access_token(caller, self._resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,12 +269,21 @@ class ProtectedResource:
             "authorization_servers": [self.issuer],
             "scopes_supported": list(all_scopes(self.full_scope)),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": sorted(ASYMMETRIC),
             "resource_name": self.name,
         }
 
     def ask_for_token(self) -> str:
         """`WWW-Authenticate` for a request without a token: no error, as RFC 6750 §3.1 asks."""
         return f'Bearer resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
+
+    def invalid_proof(self, refusal: Refusal) -> str:
+        """`WWW-Authenticate` for a token that lacks a good proof of its key (RFC 9449 §7.1)."""
+        return (
+            f'DPoP error="invalid_dpop_proof", error_description="{refusal.message}", '
+            f'algs="{" ".join(sorted(ASYMMETRIC))}", '
+            f'resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
+        )
 
     def invalid_token(self, refusal: Refusal) -> str:
         """`WWW-Authenticate` for a token that is not believed."""

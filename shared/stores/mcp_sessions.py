@@ -147,14 +147,13 @@ class McpSessionStore:
         """
         key = _stream_key(session_key(session_id))
         with redis_faults():
-            held = cast("bytes | None", await self._redis.get(key))
-            if held is None:
-                return await self.take_stream(session_id, holder)
-            if held.decode() != holder:
-                return False
-            # Between the two somebody may have taken it by force: their key then lives longer.
-            await self._redis.expire(key, STREAM_S)
-            return True
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(key)
+                pipe.expire(key, STREAM_S)  # another's lives longer then, which does no harm
+                held, _ = cast("tuple[bytes | None, bool]", await pipe.execute())
+        if held is None:
+            return await self.take_stream(session_id, holder)
+        return held.decode() == holder
 
     async def leave_stream(self, session_id: str, holder: str) -> None:
         """Lets another one feed the session's stream, unless one does already.

@@ -296,6 +296,9 @@ def test_the_metadata_is_at_the_suffixed_and_at_the_root_address() -> None:
         "authorization_servers": [ISSUER],
         "scopes_supported": ["mcp:tools", "mcp:tools.read", "mcp:tools.plan", "mcp:tools.apply"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": [
+            *("ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"),
+        ],
         "resource_name": "InfraGate",
     }
 

@@ -29,6 +29,7 @@ from shared.stores.connection import AsyncRedis, connect, connect_async
 from shared.stores.logins import Approving, LoginStore, Session, UnderWay
 from shared.stores.mcp_events import McpEventLog
 from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_rates import McpRateStore
 from shared.stores.mcp_sessions import McpSession, McpSessionStore, Owner
 from shared.stores.mcp_wire import Told, heard, tell
@@ -165,6 +166,8 @@ def test_the_gateways_user_keeps_sessions_follows_plans_and_counts_requests(
         await follows.unfollow("id", "plan-1")
         rates = McpRateStore(client, rate=1, burst=1, clock=time.time)
         assert (await rates.take("somebody", 2)).count == 1
+        assert await McpProofStore(client).spend("proof")
+        assert not await McpProofStore(client).spend("proof")
         async with aclosing(heard(client)) as messages:
             assert await anext(messages) is None
             await tell(client, Told(session="s", kind="ended"))

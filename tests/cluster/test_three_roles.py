@@ -181,7 +181,11 @@ def test_a_planner_with_the_appliers_code_and_keys_still_writes_nothing(
 ) -> None:
     here.world.context = replace(here.world.context, cluster=roles.planner)
     plan = here.plan(Operation.APPLY, manifest=MANIFEST)
+    with pytest.raises(MissingPermission):
+        here.approve(plan)
+    here.world.context = replace(here.world.context, cluster=roles.applier)
     here.approve(plan)
+    here.world.context = replace(here.world.context, cluster=roles.planner)
 
     with pytest.raises(MissingPermission):
         here.apply(plan)

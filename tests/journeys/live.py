@@ -32,6 +32,9 @@ from dev.stack.places import NAMESPACE, Places, Record
 from dev.stack.running import Signals, Stack
 from worker.cluster import Cluster
 
+RIGHTS = redis_users.RIGHTS
+"""The rights as they are shipped, also while another stack runs with an auditor beside them."""
+
 AUDITOR = "user auditor reset on >auditor ~* &* +@all\n"
 """A Redis user of the tests, who may see everything that the others wrote."""
 
@@ -241,7 +244,7 @@ def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
     wish = Wish(kubeconfig=None, namespaces=(NAMESPACE,), workers=1)
     places = Places(state=state)
     rights = state / "rights.acl"
-    rights.write_text(redis_users.RIGHTS.read_text("ascii") + AUDITOR, "ascii")
+    rights.write_text(RIGHTS.read_text("ascii") + AUDITOR, "ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_users, "RIGHTS", rights)
         patch.setenv("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "20")

@@ -27,7 +27,7 @@ from dev.stack.places import NAMESPACE, Places, Record, write_record
 from dev.stack.probes import readiness
 from dev.stack.running import Signals, Stack
 from shared.plans import Operation
-from tests.journeys.live import Live
+from tests.journeys.live import RIGHTS, Live
 from tests.journeys.person import Person
 from tests.worker.receivers import Receiver, receiving
 
@@ -142,7 +142,7 @@ def started(state: Path) -> Iterator[Stage]:
 def _prepared(places: Places, record: Record, notices: str) -> tuple[Part, ...]:
     """The files of a strict stack and its parts; the environment of the tests stays as it was."""
     rights = places.state / "rights.acl"
-    rights.write_text(redis_users.RIGHTS.read_text("ascii") + ROOT, "ascii")
+    rights.write_text(RIGHTS.read_text("ascii") + ROOT, "ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_users, "RIGHTS", rights)
         patch.setenv("INFRA_GATE_LOG_FORMAT", "json")

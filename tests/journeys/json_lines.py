@@ -53,11 +53,17 @@ class JsonLines:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             said = json.loads(line)
+            if "method" in said and "id" in said:
+                self._send({"id": said["id"], "result": self.asked(said["method"], said["params"])})
             if said.get("id") == self._asked and "method" not in said:
                 assert "result" in said, said
                 answer: dict[str, Any] = said["result"]
                 return answer
         raise AssertionError(f"it ended before it answered {method}")
+
+    def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to what the process asks its person."""
+        raise AssertionError(f"nobody expected {method} with {params}")
 
     def _send(self, message: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
@@ -70,10 +76,17 @@ class Codex(JsonLines):
 
     def __init__(self, laptop: Laptop, codex: str) -> None:
         super().__init__(laptop, [codex, "app-server"])
+        self.opened: list[str] = []
+        """The pages that it asked its person to open; they always agree."""
         self.ask("initialize", clientInfo={"name": "infragate-tests", "version": "1"})
         self.tell("initialized")
         started = self.ask("thread/start", cwd=str(laptop.home), ephemeral=True)
         self._thread = started["thread"]["id"]
+
+    def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        assert (method, params["mode"]) == ("mcpServer/elicitation/request", "url")
+        self.opened.append(params["url"])
+        return {"action": "accept", "content": None}
 
     def server(self) -> dict[str, Any]:
         """How it sees the MCP server."""

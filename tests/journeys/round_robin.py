@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,7 @@ class Proxy:
             for turn in itertools.islice(self._turns, 4):
                 target = self.targets[turn % len(self.targets)]
                 request = client.build_request(
-                    scope["method"], target + scope["path"], headers=scope["headers"], content=body
+                    scope["method"], target + _path(scope), headers=scope["headers"], content=body
                 )
                 try:
                     answer = await client.send(request, stream=True)
@@ -180,6 +180,11 @@ def fleet(
             process.wait()
 
 
+def _path(scope: Scope) -> str:
+    query = scope["query_string"].decode("ascii")
+    return f"{scope['path']}?{query}" if query else str(scope["path"])
+
+
 def until_it_answers(target: str, process: "subprocess.Popen[bytes]") -> None:
     """Returns when the process says that it is ready."""
     deadline = time.monotonic() + START_S
@@ -190,3 +195,15 @@ def until_it_answers(target: str, process: "subprocess.Popen[bytes]") -> None:
         except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError(f"the replica {target} does not answer")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serves a port, request by request from the next target, until it is told to stop."""
+    port, *targets = arguments
+    proxy = Proxy()
+    proxy.targets.extend(targets)
+    uvicorn.run(proxy, port=int(port), log_level="warning", lifespan="off")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,5 +1,8 @@
 """The clients that people use, as they are shipped, against the real gateway and its workers.
 
+Each plays against one gateway, against two replicas behind a round robin for every request, and
+against two behind nginx with the configuration of docs/operations.md.
+
 Codex and Claude Code log in at the development issuer as a person would have them do it. Codex and
 the SDKs then play the whole story; Claude Code calls tools only for a model, so it connects. A
 client that is not on this machine is skipped by name. Where they are, if not on PATH:
@@ -16,13 +19,26 @@ from typing import Any, Protocol
 import pytest
 
 from api.catalog import TOOLS
+from tests.journeys.entrances import behind, nginx, round_robin
 from tests.journeys.json_lines import Codex, Inspector, TypeScript
 from tests.journeys.laptop import Laptop, node, program
-from tests.journeys.live import Agent, Live
+from tests.journeys.live import Agent, Live, started
 from tests.journeys.person import Person
 from tests.journeys.round_robin import Fleet, fleet
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module", params=["alone", "round robin", "nginx"])
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """A stack; clients know one address, whatever is behind it."""
+    state = tmp_path_factory.mktemp("stack")
+    fronts = {"round robin": round_robin, "nginx": nginx}
+    front = fronts.get(request.param)
+    with started(state) if front is None else behind(front, state) as it:
+        yield it
 
 
 class Caller(Protocol):
@@ -83,7 +99,8 @@ def test_codex_logs_in_lists_its_tools_and_changes_the_cluster(
     assert "OAuth" in laptop.run(codex, "mcp", "list")
     with Codex(laptop, codex) as client:
         assert client.server()["authStatus"] == "oAuth"
-        _plays_the_story(client, live)
+        url = _plays_the_story(client, live)
+        assert client.opened == [url]
 
 
 def test_claude_code_logs_in_and_connects(claude: str, live: Live, laptop: Laptop) -> None:
@@ -143,8 +160,8 @@ def test_the_python_sdk_speaks_both_eras(live: Live, mode: str, spoken: str) -> 
     assert status["deployments"]["total"] > 1
 
 
-def _plays_the_story(client: Caller, live: Live) -> None:
-    """Look, ask, be told to wait, be approved, apply, see it done."""
+def _plays_the_story(client: Caller, live: Live) -> str:
+    """Look, ask, be told to wait, be approved, apply, see it done; returns the approval's URL."""
     assert client.tools() == {tool.name for tool in TOOLS}
     status = _facts(client, "get_k8s_status", namespace=live.namespace)
     deployments = {one["name"]: one for one in status["deployments"]["items"]}
@@ -172,6 +189,7 @@ def _plays_the_story(client: Caller, live: Live) -> None:
     found = live.admin().get("Deployment", live.namespace, "nginx")
     assert found is not None
     assert found["spec"]["replicas"] == replicas
+    return str(plan["approvalUrl"])
 
 
 def _facts(client: Caller, tool: str, **arguments: object) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from tests.journeys.json_lines import Codex, Inspector, TypeScript
 from tests.journeys.laptop import Laptop, node, program
 from tests.journeys.live import Agent, Live, started
 from tests.journeys.person import Person
-from tests.journeys.round_robin import Fleet, fleet
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -121,26 +120,6 @@ def test_the_typescript_clients_change_the_cluster(
 
 def test_the_inspector_changes_the_cluster(inspector: str, live: Live, laptop: Laptop) -> None:
     _plays_the_story(Inspector(laptop, inspector, live.mcp, live.token()), live)
-
-
-@pytest.fixture(scope="module")
-def replicas(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Two more gateways of the stack, which take turns request by request."""
-    with fleet(live, tmp_path_factory.mktemp("replicas")) as it:
-        yield it
-
-
-def test_the_typescript_clients_change_the_cluster_through_whichever_replica(
-    typescript: tuple[str, Path], live: Live, replicas: Fleet, laptop: Laptop
-) -> None:
-    with TypeScript(laptop, *typescript, replicas.mcp, live.token()) as client:
-        _plays_the_story(client, live)
-
-
-def test_the_inspector_changes_the_cluster_through_whichever_replica(
-    inspector: str, live: Live, replicas: Fleet, laptop: Laptop
-) -> None:
-    _plays_the_story(Inspector(laptop, inspector, replicas.mcp, live.token()), live)
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,7 @@ KEY = ec_key()
         cose(rsa.generate_private_key(public_exponent=65537, key_size=1024)),  # noqa: S505 - that it is weak is the case
         encode_cbor({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}),
     ],
+    ids=range(11),  # keys are fresh in each process, and names must be the same in all
 )
 def test_no_other_key_gets_into_a_policy(key: bytes) -> None:
     with pytest.raises(ValueError, match=r"no public key|needs one of"):

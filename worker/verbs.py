@@ -10,9 +10,10 @@ from shared.messages import ReadCall
 from shared.results import Hits
 from worker import reading
 from worker.applying import apply
-from worker.approving import cancel, challenge, deny, prove
+from worker.approving import challenge, prove
 from worker.context import Context, Report, Verbs
 from worker.planning import make_plan
+from worker.withdrawing import cancel, deny
 
 
 def read(call: ReadCall, context: Context, _: Report) -> JSON | Refusal:

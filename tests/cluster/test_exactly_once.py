@@ -15,7 +15,7 @@ from shared.plans import Operation, Plan, State
 from shared.stores.plans import PlanStore
 from tests.cluster.conftest import NAMESPACE, ClusterWorld
 from tests.worker.worlds import ADA
-from worker import applying, approving, claims, settling, writes
+from worker import applying, claims, settling, withdrawing, writes
 from worker.cluster import Cluster
 
 pytestmark = pytest.mark.cluster
@@ -149,7 +149,7 @@ def test_a_revoked_plan_stays_revoked_when_redis_forgets_the_revocation(
     plan = approved(once)
     backup = once.world.redis.dump(f"wk:plan:{plan.id}")
     assert isinstance(backup, bytes)
-    approving.deny(DenyCall(plan_id=plan.id, approver=ADA), once.world.context)
+    withdrawing.deny(DenyCall(plan_id=plan.id, approver=ADA), once.world.context)
     once.world.redis.restore(f"wk:plan:{plan.id}", 0, backup, replace=True)
     assert once.world.load(plan.id).state is State.APPROVED
 

@@ -75,6 +75,7 @@ TARGETS: Final[dict[str, Tests]] = {
         slow=("tests/shared/test_jose_vectors.py", *_APPROVING),
     ),
     "worker/approving.py": Tests(quick=_DECIDING, slow=_APPLYING),
+    "worker/withdrawing.py": Tests(quick=_DECIDING, slow=_APPLYING),
     "worker/receipts.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
     "worker/passkeys.py": Tests(quick=_PASSKEYS[::-1]),
     "worker/second_proof.py": Tests(quick=_PASSKEYS),

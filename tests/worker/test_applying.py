@@ -16,7 +16,7 @@ from shared.plans import DIGEST_ANNOTATION, Operation, State
 from shared.seals import RECEIPT_DOMAIN, sign
 from tests.worker.applying_stage import Stage, make_stage, results
 from tests.worker.worlds import ADA, RULE
-from worker import applying, approving, claims, settling
+from worker import applying, claims, settling, withdrawing
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_plan_nobody_approved_is_only_reported(stage: Stage, after: int, said:
 
 def test_a_denied_plan_is_reported_with_the_reason(stage: Stage) -> None:
     plan = stage.plan("one")
-    approving.deny(DenyCall(plan_id=plan.id, approver=ADA, reason="no"), stage.world.context)
+    withdrawing.deny(DenyCall(plan_id=plan.id, approver=ADA, reason="no"), stage.world.context)
 
     assert stage.call(plan) == {"state": "denied", "outcome": None, "reason": "no"}
 

@@ -11,7 +11,7 @@ from shared.messages import DenyCall
 from shared.plans import Operation, Plan, State
 from tests.worker.applying_stage import Stage, make_stage, results
 from tests.worker.worlds import ADA
-from worker import approving
+from worker import withdrawing
 from worker.cluster import ApplyConflict, FieldConflict
 
 
@@ -165,7 +165,7 @@ def test_a_plan_that_was_withdrawn_is_never_written_whatever_redis_is_made_to_sa
     backup = stage.world.redis.dump(key)
     assert isinstance(backup, bytes)
     stage.forge(plan, state=withdrawn)
-    approving.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
+    withdrawing.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
     stage.world.redis.restore(key, 0, backup, replace=True)
 
     assert stage.call(plan)["state"] == "revoked"
@@ -177,7 +177,7 @@ def test_a_proof_that_was_kept_back_does_not_revive_a_denied_plan(stage: Stage) 
     plan = stage.plan("one")
     signed = stage.world.challenge(plan_id=plan.id)
     token = stage.world.provider.id_token(**stage.world.claims(signed))
-    approving.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
+    withdrawing.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
     stage.forge(plan, state="pending")
     stage.world.prove(signed, token, plan_id=plan.id)
 
@@ -189,7 +189,7 @@ def test_a_withdrawal_that_was_interrupted_can_be_repeated(stage: Stage) -> None
     plan = stage.approve(stage.plan("one"))
     stage.claim(plan, "revoke")
 
-    answer = approving.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
+    answer = withdrawing.deny(DenyCall(plan_id=plan.id, approver=ADA), stage.world.context)
 
     assert answer == {"state": "revoked"}
 

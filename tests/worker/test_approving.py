@@ -16,7 +16,7 @@ from shared.plans import Identity, State
 from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, sign, signature_holds
 from shared.settings import TERMINAL_CLIENT
 from tests.worker.worlds import ADA, CLIENT, ISSUER, NOW, RULE, World, a_plan, make_world
-from worker import approving
+from worker import approving, withdrawing
 
 EVE = Identity(iss=ISSUER, sub="eve")
 
@@ -448,7 +448,7 @@ def test_nothing_is_approved_when_the_audit_log_cannot_be_written(
 def test_an_approver_denies_a_plan_with_a_reason(world: World) -> None:
     world.store()
 
-    answer = approving.deny(
+    answer = withdrawing.deny(
         DenyCall(plan_id="plan-1", approver=ADA, reason="not on a Friday"), world.context
     )
 
@@ -459,7 +459,7 @@ def test_an_approver_denies_a_plan_with_a_reason(world: World) -> None:
 def test_somebody_else_cannot_deny(world: World) -> None:
     world.store()
 
-    answer = approving.deny(DenyCall(plan_id="plan-1", approver=EVE), world.context)
+    answer = withdrawing.deny(DenyCall(plan_id="plan-1", approver=EVE), world.context)
 
     assert code(answer) == "not_an_approver"
     assert world.load().state is State.PENDING
@@ -470,7 +470,7 @@ def test_revoking_an_approval_takes_the_claim_in_the_cluster(world: World) -> No
     world.store()
     world.prove(world.challenge())
 
-    answer = approving.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
+    answer = withdrawing.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
 
     assert answer == {"state": "revoked"}
     (lease,) = world.cluster.plan_claims.values()
@@ -483,7 +483,7 @@ def test_an_approval_cannot_be_revoked_once_somebody_claimed_the_apply(world: Wo
     name = "ig-" + stored.sealed.digest.removeprefix("sha256:")[:40]
     world.cluster.create_lease(name, holder="applier", annotations={})
 
-    answer = approving.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
+    answer = withdrawing.deny(DenyCall(plan_id="plan-1", approver=ADA), world.context)
 
     assert code(answer) == "already_applying"
 
@@ -493,8 +493,8 @@ def test_only_the_requester_cancels_and_others_learn_nothing(world: World) -> No
     world.store(plan)
     rob = Identity(iss=plan.requester.iss, sub=plan.requester.sub)
 
-    refused = approving.cancel(CancelCall(plan_id="plan-1", requester=EVE), world.context)
-    answer = approving.cancel(CancelCall(plan_id="plan-1", requester=rob), world.context)
+    refused = withdrawing.cancel(CancelCall(plan_id="plan-1", requester=EVE), world.context)
+    answer = withdrawing.cancel(CancelCall(plan_id="plan-1", requester=rob), world.context)
 
     assert code(refused) == "no_such_plan"
     assert answer == {"state": "cancelled"}

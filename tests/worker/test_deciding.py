@@ -15,7 +15,7 @@ from shared.plans import Identity, State
 from shared.seals import encrypt_proof
 from shared.stores.plans import PlanStore
 from tests.worker.worlds import ADA, ISSUER, NOW, ROB, RULE, World, a_plan, make_world
-from worker import approving, claims
+from worker import approving, claims, withdrawing
 from worker.notices import Event, Notice
 
 EVE = Identity(iss=ISSUER, sub="eve")
@@ -35,11 +35,11 @@ def code(answer: object) -> str:
 
 def deny(world: World, plan_id: str = "plan-1", **given: Any) -> object:
     call = DenyCall(**({"plan_id": plan_id, "approver": ADA} | given))
-    return approving.deny(call, world.context)
+    return withdrawing.deny(call, world.context)
 
 
 def cancel(world: World, plan_id: str = "plan-1") -> object:
-    return approving.cancel(CancelCall(plan_id=plan_id, requester=ROB_HIMSELF), world.context)
+    return withdrawing.cancel(CancelCall(plan_id=plan_id, requester=ROB_HIMSELF), world.context)
 
 
 def receipt(world: World) -> Any:
@@ -393,7 +393,7 @@ def test_a_requester_of_the_same_name_elsewhere_cancels_nothing(world: World) ->
     world.store(a_plan())
     stranger = Identity(iss="https://other", sub=ROB.sub)
 
-    answer = approving.cancel(CancelCall(plan_id="plan-1", requester=stranger), world.context)
+    answer = withdrawing.cancel(CancelCall(plan_id="plan-1", requester=stranger), world.context)
 
     assert code(answer) == "no_such_plan"
     assert world.load().state is State.PENDING

@@ -15,7 +15,7 @@ from shared.messages import CancelCall, DenyCall
 from shared.outcomes import Outcome
 from shared.plans import Identity, Plan, Requester, State
 from tests.worker.worlds import ADA, ISSUER, NOW, ROB, World, a_plan, make_world
-from worker import approving, settling
+from worker import settling, withdrawing
 from worker.notices import MAX_TEXT, Event, Notice, Wording
 
 WORDING = Wording(link_base="https://approvals.example.com/", cluster="prod")
@@ -237,8 +237,8 @@ def test_how_an_apply_ended_is_told(world: World, told: Told, state: State) -> N
 def test_a_denial_and_a_withdrawn_request_are_told(world: World, told: Told) -> None:
     world.store(a_plan(id="plan-2"))
 
-    approving.deny(DenyCall(plan_id="plan-1", approver=ADA, reason="no"), world.context)
-    approving.cancel(CancelCall(plan_id="plan-2", requester=ROB), world.context)
+    withdrawing.deny(DenyCall(plan_id="plan-1", approver=ADA, reason="no"), world.context)
+    withdrawing.cancel(CancelCall(plan_id="plan-2", requester=ROB), world.context)
 
     assert told.events == [Event.DENIED, Event.CANCELLED]
     assert told[0].by == ADA
@@ -247,6 +247,6 @@ def test_a_denial_and_a_withdrawn_request_are_told(world: World, told: Told) -> 
 def test_a_revocation_is_told(world: World, told: Told) -> None:
     world.prove(world.challenge())
 
-    approving.deny(DenyCall(plan_id="plan-1", approver=ADA, reason="no"), world.context)
+    withdrawing.deny(DenyCall(plan_id="plan-1", approver=ADA, reason="no"), world.context)
 
     assert told.events == [Event.APPROVED, Event.REVOKED]

@@ -38,7 +38,7 @@ from shared.plans import APPLY_WINDOW_S, DIGEST_ANNOTATION, ENDED, Identity, Ope
 from shared.stores.plans import PlanStore, StoredPlan
 from tests.worker.model_cluster import ModelCluster, RealWrite
 from tests.worker.worlds import ADA, ROB, World, make_world
-from worker import applying, approving, claims, planning
+from worker import applying, approving, claims, planning, withdrawing
 
 EXAMPLES = int(os.environ.get("INFRAGATE_PLAN_LIFE_EXAMPLES", "40"))
 STEPS = int(os.environ.get("INFRAGATE_PLAN_LIFE_STEPS", "25"))
@@ -230,12 +230,12 @@ class PlanLife(RuleBasedStateMachine):
             truth.reported = state
 
     def denied(self, truth: Truth) -> None:
-        answer = approving.deny(DenyCall(plan_id=truth.id, approver=ADA), self.world.context)
+        answer = withdrawing.deny(DenyCall(plan_id=truth.id, approver=ADA), self.world.context)
         truth.withdrawn |= not isinstance(answer, Refusal)
 
     def cancelled(self, truth: Truth) -> None:
         call = CancelCall(plan_id=truth.id, requester=ROB_HIMSELF)
-        answer = approving.cancel(call, self.world.context)
+        answer = withdrawing.cancel(call, self.world.context)
         truth.withdrawn |= not isinstance(answer, Refusal)
 
     def approved(self, truth: Truth) -> None:

@@ -21,7 +21,7 @@ from shared.plans import Operation
 from shared.settings import TrailSettings, WorkerSettings
 from tests.cluster.conftest import NAMESPACE, ClusterWorld, Kube, kube
 from tests.worker.worlds import ADA, RULE, World, make_world
-from worker import approving
+from worker import withdrawing
 from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.keys import load_keys
@@ -148,7 +148,7 @@ def told_once(
     here.approve(applied)
     assert here.apply(applied)["state"] == "applied"
     denied = here.plan(Operation.DELETE, manifest=CONFIG)
-    answer = approving.deny(
+    answer = withdrawing.deny(
         DenyCall(plan_id=denied.id, approver=ADA, reason="no"), here.world.context
     )
     assert not isinstance(answer, Refusal)

@@ -1,5 +1,6 @@
 """The claim: one Lease for each plan digest, taken once, read back, collected when it is old."""
 
+import hashlib
 from typing import Any, cast
 
 import pytest
@@ -50,6 +51,28 @@ def test_a_lease_carries_what_collecting_and_people_need(cluster: Any) -> None:
         "infragate.dev/claim-purpose": "apply",
         "infragate.dev/plan-expires-at": str(EIGHT + 60),
     }
+
+
+def test_a_login_is_spent_once(cluster: Any) -> None:
+    spent = [claims.spend_login(cluster, one, expires_at=EIGHT) for one in ("a", "a", "b")]
+
+    assert spent == [True, False, True]
+
+
+def test_the_lease_of_a_spent_login_hides_whose_it_was_and_can_be_collected(cluster: Any) -> None:
+    session = "https://id.example\0ada\01800000000\0sid"
+    claims.spend_login(cluster, session, expires_at=EIGHT + 60)
+
+    hidden = hashlib.sha256(b"infragate/login/v1\0" + session.encode()).hexdigest()[:40]
+    (name,) = cluster.leases
+    lease = cluster.leases[name]
+    assert name == f"ig-login-{hidden}"
+    assert lease["spec"]["holderIdentity"] == "approved"
+    assert lease["metadata"]["annotations"] == {
+        "infragate.dev/claim-purpose": "login",
+        "infragate.dev/plan-expires-at": str(EIGHT + 60),
+    }
+    assert claims.collect(cluster, now=EIGHT + 61 + KEEP_S) == 1
 
 
 def test_nobody_has_what_nobody_took(cluster: Any) -> None:

@@ -300,7 +300,7 @@ def test_a_withdrawal_is_recorded_and_closes_the_digest_in_the_cluster(
 
     last = world.audit_events()[-1]
     assert (last["event"], last["plan"], last["digest"]) == (event, "plan-1", stored.sealed.digest)
-    assert last["sub"] == ("rob" if how is cancel else "ada")
+    assert (last["iss"], last["sub"]) == (ADA.iss, "rob" if how is cancel else "ada")
     (lease,) = world.cluster.plan_claims.values()
     annotations = lease["metadata"]["annotations"]
     assert lease["spec"]["holderIdentity"] == "revoked"

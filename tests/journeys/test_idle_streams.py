@@ -1,0 +1,109 @@
+"""A thousand clients that only listen: the gateway keeps serving, and forgets them when they go."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import anyio
+import httpx2
+import psutil  # type: ignore[import-untyped]  # has no types
+import pytest
+
+from dev.stack.parts import GATEWAY
+from tests.journeys.live import Live, started
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+STREAMS = 1000
+SUBJECTS = ("dev-requester", "dev-approver", "dev-approver-2", "dev-outsider")
+OPENING_AT_A_TIME = 20
+PATIENCE_S = 60
+MUCH = 1.10
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A stack whose gateway lets one person come as often as a thousand would."""
+    with pytest.MonkeyPatch.context() as patch:
+        for setting in ("PER_SECOND", "BURST"):
+            patch.setenv(f"INFRA_GATE_REQUESTS_{setting}", "100000")
+        with started(tmp_path_factory.mktemp("stack")) as it:
+            yield it
+
+
+@asynccontextmanager
+async def listening(own: Live, count: int) -> AsyncIterator[None]:
+    """That many sessions, each with its stream open while the block runs."""
+    tokens = {subject: own.token(subject) for subject in SUBJECTS}
+    unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    opened: list[httpx2.Response] = []
+    gate = anyio.CapacityLimiter(OPENING_AT_A_TIME)
+    async with httpx2.AsyncClient(
+        base_url=own.record.origin, limits=unlimited, timeout=PATIENCE_S, trust_env=False
+    ) as http:
+
+        async def listen(number: int) -> None:
+            token = tokens[SUBJECTS[number % len(SUBJECTS)]]
+            headers = {"authorization": f"Bearer {token}", "accept": BOTH}
+            async with gate:
+                answer = await http.post("/mcp", json=INITIALIZE, headers=headers)
+                assert answer.status_code == httpx2.codes.OK, answer.text
+                session = {"mcp-session-id": answer.headers["mcp-session-id"]}
+                request = http.build_request("GET", "/mcp", headers={**headers, **session})
+                stream = await http.send(request, stream=True)
+                assert stream.status_code == httpx2.codes.OK
+                opened.append(stream)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for number in range(count):
+                    tasks.start_soon(listen, number)
+            yield
+        finally:
+            for stream in opened:
+                await stream.aclose()
+
+
+def forgotten(gateway: psutil.Process) -> int:
+    """The resident bytes of the gateway once all of its clients have gone."""
+    deadline = time.monotonic() + PATIENCE_S
+    while sum(one.laddr.port == own_port(gateway) for one in gateway.net_connections()) > 1:
+        assert time.monotonic() < deadline, "the gateway keeps connections of clients that left"
+        time.sleep(0.1)
+    return int(gateway.memory_info().rss)
+
+
+def own_port(gateway: psutil.Process) -> int:
+    return int(gateway.environ()["INFRA_GATE_PORT"])
+
+
+def test_a_thousand_streams_that_end_leave_nothing_behind(own: Live) -> None:
+    gateway = psutil.Process(own.pid(GATEWAY))
+
+    async def round_of_listening() -> int:
+        async with listening(own, STREAMS):
+            assert len(gateway.net_connections()) >= STREAMS
+            async with httpx2.AsyncClient(base_url=own.record.origin, trust_env=False) as http:
+                headers = {"authorization": f"Bearer {own.token()}", "accept": BOTH}
+                answer = await http.post(
+                    "/mcp", json={**INITIALIZE, "id": 7}, headers=headers, timeout=PATIENCE_S
+                )
+                session = {"mcp-session-id": answer.headers["mcp-session-id"]}
+                named = await http.post(
+                    "/mcp",
+                    json=_call("get_allowed_namespaces"),
+                    headers={**headers, **session},
+                    timeout=PATIENCE_S,
+                )
+                assert _event(named)["result"]["structuredContent"]["namespaces"]
+        return await anyio.to_thread.run_sync(forgotten, gateway)
+
+    async def rounds() -> list[int]:
+        return [await round_of_listening() for _ in range(3)]
+
+    # What a first thousand needs once (buffers, pools) the interpreter keeps; more is a leak.
+    first, _, last = anyio.run(rounds)
+
+    assert last <= first * MUCH
+    own.stack.require_alive()

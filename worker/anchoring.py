@@ -158,8 +158,9 @@ class Anchoring:
     def _run(self) -> None:
         while True:
             self._wake.clear()
+            last = self._stopping.is_set()  # before: what comes while an anchor is made, waits
             self.anchor()
-            if self._stopping.is_set():
+            if last:
                 return
             if self._trouble:  # each record would wake us
                 self._stopping.wait(AGAIN_S)

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.audit import AuditLog
+from shared.audit import AuditLog, Head
 from shared.audit_anchors import FILE_NAME, MAX_UNANCHORED, Anchor, read_anchors
 from shared.errors import AuditUnavailable
 from worker import anchoring, serving
@@ -140,6 +140,29 @@ def test_the_end_is_anchored_when_the_worker_stops(desk: Desk) -> None:
     desk.anchoring.start()
     desk.record(7)
     desk.anchoring.stop()
+    assert desk.anchors[-1].seq == 7
+
+
+def test_what_is_recorded_while_an_anchor_is_made_is_anchored_before_the_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, kept, go = desk.anchoring._keep, threading.Event(), threading.Event()
+
+    def slowly(head: Head) -> None:
+        keep(head)
+        kept.set()
+        assert go.wait(10)
+
+    monkeypatch.setattr(desk.anchoring, "_keep", slowly)
+    desk.record(1)
+    desk.anchoring.start()
+    assert kept.wait(10)
+    desk.record(6)
+    stopping = threading.Thread(target=desk.anchoring.stop)
+    stopping.start()
+    assert desk.anchoring._stopping.wait(10)
+    go.set()
+    stopping.join()
     assert desk.anchors[-1].seq == 7
 
 

@@ -1,6 +1,7 @@
 """Reading the environment, once, and telling what in it cannot be used."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,10 +23,8 @@ def read_terminal_settings(given: Mapping[str, str] | None = None) -> TerminalSe
     if unknown:
         raise BadConfiguration(f"A terminal knows no setting {', '.join(unknown)}.")
     alone = dict.fromkeys(names, "") if given is not None else {}
-    try:
+    with _explaining():
         return TerminalSettings(**{**alone, **(given or {})})  # type: ignore[arg-type]  # texts, as in the environment
-    except ValidationError as error:
-        raise BadConfiguration(_explained(error)) from None
 
 
 def read_gateway_settings() -> GatewaySettings:
@@ -34,10 +33,8 @@ def read_gateway_settings() -> GatewaySettings:
     Raises:
         BadConfiguration: a value cannot be used; the text names the variables, never the values.
     """
-    try:
+    with _explaining():
         return GatewaySettings()
-    except ValidationError as error:
-        raise BadConfiguration(_explained(error)) from None
 
 
 def read_worker_settings(**given: str) -> WorkerSettings:
@@ -46,10 +43,8 @@ def read_worker_settings(**given: str) -> WorkerSettings:
     Raises:
         BadConfiguration: a value cannot be used; the text names the variables, never the values.
     """
-    try:
+    with _explaining():
         return WorkerSettings(**given)  # type: ignore[arg-type]  # texts, as in the environment
-    except ValidationError as error:
-        raise BadConfiguration(_explained(error)) from None
 
 
 def read_trail_settings() -> TrailSettings:
@@ -58,8 +53,14 @@ def read_trail_settings() -> TrailSettings:
     Raises:
         BadConfiguration: a value cannot be used; the text names the variables, never the values.
     """
-    try:
+    with _explaining():
         return TrailSettings()
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         raise BadConfiguration(_explained(error)) from None
 

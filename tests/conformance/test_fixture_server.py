@@ -2,21 +2,17 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from dev.redis_server import free_port
 from tests.conformance.entrance import entrance
 from tests.conformance.replica import TOKEN
 from tests.conformance.suite import Suite, installed
-from tests.journeys.round_robin import Proxy
-
-START_S = 30.0
+from tests.journeys.round_robin import Proxy, until_it_answers
 
 
 @pytest.fixture
@@ -39,20 +35,9 @@ def two_replicas(redis_url: str) -> Iterator[tuple[str, Proxy]]:
                 subprocess.Popen([*command, str(port), redis_url, *names])
             )
             stack.callback(process.terminate)
-            until_ready(targets[-1], process)
+            until_it_answers(targets[-1], process)
         proxy = stack.enter_context(entrance(front, targets, TOKEN))
         yield f"http://127.0.0.1:{front}/mcp", proxy
-
-
-def until_ready(target: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx2.get(f"{target}/readyz", trust_env=False).is_success:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"the replica {target} does not answer")
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])

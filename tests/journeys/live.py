@@ -225,14 +225,13 @@ def code_of(result: CallToolResult) -> str:
     return code
 
 
-@contextmanager
-def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
-    """A stack on free ports with its state in a folder; every process is gone afterwards."""
+def on_free_ports(*, strict: bool) -> Record:
+    """A record for a fresh stack; skips the test where there is no Redis server to start."""
     try:
         find_server()
     except NoRedisServer as error:
         pytest.skip(str(error))
-    record = Record(
+    return Record(
         pid=os.getpid(),
         gateway_port=free_port(),
         issuer_port=free_port(),
@@ -241,6 +240,12 @@ def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
         started_at=time.time(),
         approvals_port=free_port() if strict else 0,
     )
+
+
+@contextmanager
+def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
+    """A stack on free ports with its state in a folder; every process is gone afterwards."""
+    record = on_free_ports(strict=strict)
     wish = Wish(kubeconfig=None, namespaces=(NAMESPACE,), workers=1)
     places = Places(state=state)
     rights = state / "rights.acl"

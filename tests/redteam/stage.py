@@ -5,9 +5,7 @@ origins of their own with pinned keys. The simulated cluster logs every request 
 """
 
 import json
-import os
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ import psutil  # type: ignore[import-untyped]  # has no types
 import pytest
 
 from dev.issuer.files import write_text
-from dev.redis_server import NoRedisServer, find_server, free_port
 from dev.stack import redis_users
 from dev.stack.material import prepare
 from dev.stack.parts import Part, Wish, parts
@@ -27,7 +24,7 @@ from dev.stack.places import NAMESPACE, Places, Record, write_record
 from dev.stack.probes import readiness
 from dev.stack.running import Signals, Stack
 from shared.plans import Operation
-from tests.journeys.live import RIGHTS, Live
+from tests.journeys.live import RIGHTS, Live, on_free_ports
 from tests.journeys.person import Person
 from tests.worker.receivers import Receiver, receiving
 
@@ -113,19 +110,7 @@ class Stage(Live):
 @contextmanager
 def started(state: Path) -> Iterator[Stage]:
     """The system on free ports with its state in a folder; every process is gone afterwards."""
-    try:
-        find_server()
-    except NoRedisServer as error:
-        pytest.skip(str(error))
-    record = Record(
-        pid=os.getpid(),
-        gateway_port=free_port(),
-        approvals_port=free_port(),
-        issuer_port=free_port(),
-        redis_port=free_port(),
-        sandbox_port=free_port(),
-        started_at=time.time(),
-    )
+    record = on_free_ports(strict=True)
     places = Places(state=state)
     with receiving() as told:
         stack = Stack(places, _prepared(places, record, told.url), Signals())

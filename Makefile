@@ -61,9 +61,9 @@ conformance: $(STAMP) ## the official MCP conformance suite against two replicas
 	INFRAGATE_TEST_CONFORMANCE=$(VENV)/conformance $(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
 
 lock: ## resolve the dependencies anew
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --extra api --extra worker pyproject.toml -o requirements/dev.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra api pyproject.toml -c requirements/dev.lock -o requirements/api.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra worker pyproject.toml -c requirements/dev.lock -o requirements/worker.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --extra api --extra worker --extra otel pyproject.toml -o requirements/dev.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra api --extra otel pyproject.toml -c requirements/dev.lock -o requirements/api.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra worker --extra otel pyproject.toml -c requirements/dev.lock -o requirements/worker.lock
 
 clean: ## forget the environment and the local state
 	rm -rf $(VENV) .infragate

@@ -11,12 +11,14 @@ from typing import Final, Protocol
 from pydantic import ValidationError
 
 from shared.approvals import (
-    ApproverRule,
     SignedReceipt,
     SignedStatement,
-    approver_refusal,
     read_signed_receipt,
     read_signed_receipts,
+)
+from shared.approver_rules import (
+    ApproverRule,
+    approver_refusal,
 )
 from shared.digests import words
 from shared.errors import NoWorker, Refusal

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from shared.approvals import MAX_GROUPS, ApproverRule, SignedStatement
+from shared.approvals import MAX_GROUPS, SignedStatement
+from shared.approver_rules import ApproverRule
 from shared.manifests import JSON
 from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Operation, Requester

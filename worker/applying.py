@@ -21,7 +21,7 @@ writes.
 
 from dataclasses import dataclass, replace
 
-from shared import approvals
+from shared import approvals, approver_rules
 from shared.approvals import Receipt
 from shared.errors import ClusterFault, ClusterUnreachable, Refusal
 from shared.manifests import JSON, Object
@@ -90,7 +90,7 @@ def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | _Chan
     # (3) rules
     live = tuple(writes.read(context.cluster, plan.namespace, item) for item in plan.objects)
     refusal = (
-        approvals.approver_refusal(
+        approver_rules.approver_refusal(
             context.policy.approvers, plan, receipt.approver, groups=frozenset(receipt.groups)
         )
         or second_proof.receipt_refusal(receipt, plan, context)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared import approvals, jose
+from shared import approvals, approver_rules, jose
 from shared.approvals import Accepted, Receipt, SignedReceipt, SignedStatement, Statement
 from shared.digests import base64url
 from shared.errors import BadConfiguration, Refusal
@@ -41,7 +41,7 @@ def challenge(call: ChallengeCall, context: Context) -> JSON | Refusal:
     now = int(context.clock())
     refusal = (
         _pending_refusal(stored, plan, now=now)
-        or approvals.approver_refusal(context.policy.approvers, plan, call.approver)
+        or approver_rules.approver_refusal(context.policy.approvers, plan, call.approver)
         or unready_refusal(plan, call.approver, context)
     )
     if refusal is not None:
@@ -94,7 +94,7 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
     if receipts.missing_refusal(receipt, before, plan, context) is not None:
         state = State.PENDING
         fields = {"co_receipts": approvals.signed_receipts_json((*before, signed))}
-    needed = approvals.approvals_needed(context.policy.approvers, plan)
+    needed = approver_rules.approvals_needed(context.policy.approvers, plan)
     given = f"{len(before) + 1} of {needed} approvals"
     # Told before Redis has the receipt: it could keep it and pretend that it did not answer.
     context.notices.tell(
@@ -175,9 +175,9 @@ def _person_refusal(
     stored: StoredPlan, plan: Plan, accepted: Accepted, context: Context
 ) -> Refusal | None:
     rules = context.policy.approvers
-    refusal = approvals.approver_refusal(
+    refusal = approver_rules.approver_refusal(
         rules, plan, accepted.approver, groups=accepted.groups
-    ) or approvals.acr_refusal(rules, plan, accepted)
+    ) or approver_rules.acr_refusal(rules, plan, accepted)
     if refusal is not None:
         return refusal
     before = receipts.earlier(stored, plan, context)

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.approvals import ApproverRule
+from shared.approver_rules import ApproverRule
 from shared.errors import BadConfiguration, Refusal
 from shared.guardrails.policy import Policies, read_policies
 from shared.manifests import JSON

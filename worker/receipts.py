@@ -6,7 +6,7 @@ the write.
 
 from collections.abc import Iterable
 
-from shared import approvals
+from shared import approvals, approver_rules
 from shared.approvals import Receipt, SignedReceipt
 from shared.errors import Refusal
 from shared.plans import Plan
@@ -43,7 +43,7 @@ def missing_refusal(
     """Returns that too few different people approved; None when they are enough."""
     people = {(one.receipt.approver.iss, one.receipt.approver.sub) for one in before}
     people.add((last.approver.iss, last.approver.sub))
-    needed = approvals.approvals_needed(context.policy.approvers, plan)
+    needed = approver_rules.approvals_needed(context.policy.approvers, plan)
     if len(people) >= needed:
         return None
     return Refusal(
@@ -54,7 +54,7 @@ def missing_refusal(
 
 def _counts(signed: SignedReceipt, stored: StoredPlan, plan: Plan, context: Context) -> bool:
     receipt = signed.receipt
-    allowed = approvals.approver_refusal(
+    allowed = approver_rules.approver_refusal(
         context.policy.approvers, plan, receipt.approver, groups=frozenset(receipt.groups)
     )
     return (

@@ -1,6 +1,6 @@
 """Where the policy demands a passkey beside the login: for challenge, proof and write."""
 
-from shared import approvals
+from shared import approver_rules
 from shared.addresses import origin_of
 from shared.approvals import Accepted, Receipt
 from shared.errors import Refusal
@@ -17,7 +17,7 @@ def unready_refusal(plan: Plan, approver: Identity, context: Context) -> Refusal
     Their groups are not known before the login, so only rules that name them count here.
     """
     own = passkeys.of_person(context.policy.passkeys, approver)
-    needs = approvals.passkey_demanded(context.policy.approvers, plan, approver, frozenset())
+    needs = approver_rules.passkey_demanded(context.policy.approvers, plan, approver, frozenset())
     return passkeys.absent_refusal(()) if needs and not own else None
 
 
@@ -30,7 +30,7 @@ def second_proof(
     """
     person = accepted.approver
     rules = context.policy.approvers
-    if not approvals.passkey_demanded(rules, plan, person, accepted.groups):
+    if not approver_rules.passkey_demanded(rules, plan, person, accepted.groups):
         return None
     own = passkeys.of_person(context.policy.passkeys, person)
     if call.assertion is None or not own:
@@ -49,7 +49,7 @@ def receipt_refusal(receipt: Receipt, plan: Plan, context: Context) -> Refusal |
     One that was taken out of the policy since, because it was lost, does not count any more.
     """
     person, rules = receipt.approver, context.policy.approvers
-    if not approvals.passkey_demanded(rules, plan, person, frozenset(receipt.groups)):
+    if not approver_rules.passkey_demanded(rules, plan, person, frozenset(receipt.groups)):
         return None
     own = passkeys.of_person(context.policy.passkeys, person)
     if receipt.passkey in {one.credential_sha256 for one in own}:

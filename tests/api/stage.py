@@ -28,7 +28,8 @@ from api.provider import Provider, ProviderConfig
 from api.remote import make_remote
 from api.review import Pins, Review
 from api.visits import Visits
-from shared.approvals import ApproverRule, Receipt, SignedReceipt, SignedStatement, Statement
+from shared.approvals import Receipt, SignedReceipt, SignedStatement, Statement
+from shared.approver_rules import ApproverRule
 from shared.errors import Fault, Refusal
 from shared.jose import KeySet, parse_key_set
 from shared.manifests import JSON

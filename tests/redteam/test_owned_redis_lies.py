@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from dev.login_driver import forms
-from shared.approvals import ApproverRule, SignedStatement
+from shared.approvals import SignedStatement
+from shared.approver_rules import ApproverRule
 from shared.messages import Announcement, Answer, Role, reply_json
 from shared.plans import Identity
 from shared.seals import decrypt_proof, public_text

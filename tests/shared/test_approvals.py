@@ -11,12 +11,10 @@ from shared.approvals import (
     LEEWAY_S,
     MAX_TOKEN_AGE_S,
     Accepted,
-    ApproverRule,
     Receipt,
     SignedReceipt,
     SignedStatement,
     Statement,
-    approver_refusal,
     challenge_refusal,
     check_id_token_claims,
     check_statement,
@@ -25,6 +23,10 @@ from shared.approvals import (
     read_signed_statement,
     receipt_refusal,
     signed_receipts_json,
+)
+from shared.approver_rules import (
+    ApproverRule,
+    approver_refusal,
 )
 from shared.errors import Refusal
 from shared.plans import Identity, Operation

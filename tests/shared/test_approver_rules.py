@@ -7,13 +7,15 @@ from pydantic import ValidationError
 
 from shared.approvals import (
     Accepted,
+    groups_in,
+)
+from shared.approver_rules import (
     ApproverRule,
     GroupRef,
     Required,
     acr_refusal,
     approvals_needed,
     approver_refusal,
-    groups_in,
 )
 from shared.errors import Refusal
 from shared.plans import Identity, Operation, Plan, RiskNote

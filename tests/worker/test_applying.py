@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.approvals import Required, SignedReceipt, read_signed_receipt
+from shared.approvals import SignedReceipt, read_signed_receipt
+from shared.approver_rules import Required
 from shared.errors import Refusal
 from shared.messages import ApplyCall, DenyCall
 from shared.outcomes import Outcome

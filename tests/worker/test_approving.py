@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from shared.approvals import ApproverRule, GroupRef, Required, read_signed_receipt
+from shared.approvals import read_signed_receipt
+from shared.approver_rules import ApproverRule, GroupRef, Required
 from shared.errors import AuditUnavailable, Refusal
 from shared.messages import CancelCall, ChallengeCall, DenyCall
 from shared.plans import Identity, State

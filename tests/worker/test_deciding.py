@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared.approvals import GroupRef, SignedReceipt, SignedStatement, read_signed_receipt
+from shared.approvals import SignedReceipt, SignedStatement, read_signed_receipt
+from shared.approver_rules import GroupRef
 from shared.errors import BadConfiguration, Refusal
 from shared.messages import CancelCall, ChallengeCall, DenyCall, ProofCall
 from shared.plans import Identity, State

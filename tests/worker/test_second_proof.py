@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 
-from shared.approvals import ApproverRule, GroupRef, Receipt, read_signed_receipt
+from shared.approvals import Receipt, read_signed_receipt
+from shared.approver_rules import ApproverRule, GroupRef
 from shared.errors import Refusal
 from shared.messages import ChallengeCall
 from shared.passkeys import PasskeyDemand, Wanted, read_wanted

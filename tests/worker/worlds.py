@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared.approvals import ApproverRule, SignedStatement
+from shared.approvals import SignedStatement
+from shared.approver_rules import ApproverRule
 from shared.audit import AuditLog
 from shared.errors import AlreadyExists, Refusal
 from shared.guardrails import Policies

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from shared.approvals import ApproverRule
+from shared.approver_rules import ApproverRule
 from shared.errors import BadConfiguration
 from shared.messages import Role
 from shared.passkeys import PasskeyDemand

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.approvals import Required
+from shared.approver_rules import Required
 from shared.audit import BEGINNING, Record, _hash, read_record, record_line
 from shared.plans import Identity, Operation
 from shared.seals import public_text

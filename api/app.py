@@ -26,7 +26,8 @@ from api.pages import make_pages
 from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
 from api.resources import Resources
-from api.review import Pins, Review
+from api.review import Review
+from api.reviewed import Pins
 from api.sessions import SharedSessions
 from api.state_keys import request_state_security
 from api.tools import SERVER_NAME, make_server

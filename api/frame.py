@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import forms, problems
-from api.login import HOME, Cookie, Departure, Login, Person, safe_path
+from api.cookies import Cookie
+from api.login import Departure, Login, Person
+from api.paths import SIGN_IN, SIGN_OUT, safe_path
 from api.rendering import Asset, Templates
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 
-SIGN_IN: Final = f"{HOME}/login"
-SIGN_OUT: Final = f"{HOME}/logout"
 _PLAN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEE_OTHER: Final = 303
 

@@ -5,22 +5,20 @@ session lets somebody look and deny; it never approves. What a fresh login prove
 applier alone: its ID token only passes through here.
 """
 
-import asyncio
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from api.cookies import Cookie, Cookies
+from api.id_tokens import RemoteKeys, sign_in_claims
+from api.paths import HOME, safe_path
 from api.provider import MAX_CODE_LENGTH, LoginRequest, Provider
-from shared import jose
-from shared.addresses import origin_of
-from shared.approvals import LEEWAY_S, MAX_TOKEN_AGE_S, SignedStatement, groups_in
+from shared.approvals import SignedStatement, groups_in
 from shared.digests import base64url
 from shared.errors import Refusal
-from shared.jose import KeySet
 from shared.passkeys import Wanted
 from shared.plans import Identity
 from shared.stores.logins import (
@@ -33,21 +31,8 @@ from shared.stores.logins import (
     fingerprint,
 )
 
-HOME: Final = "/approvals"
-ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
 MAX_NAME_LENGTH: Final = 80
 MAX_STATE_LENGTH: Final = 128
-_OUR_PATH: Final = re.compile(r"/approvals(?:/[A-Za-z0-9_-]{1,64})?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cookie:
-    """A cookie to set; an empty value removes it. `max_age` in seconds, None: until the end."""
-
-    name: str
-    value: str
-    secure: bool
-    max_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +70,6 @@ class Arrival:
     spent: Cookie
 
 
-class RemoteKeys(Protocol):
-    """The provider's published keys, fetched when needed; blocks."""
-
-    def keys_for(self, kid: str) -> KeySet:
-        """Returns the key set in which `kid` should be."""
-
-
 class Login:
     """Begins and finishes logins, and knows who is signed in. `now` answers epoch seconds."""
 
@@ -108,15 +86,8 @@ class Login:
         self._provider = provider
         self._keys = keys
         self._now = now
-        self.origin = origin_of(base_url)
-        self._secure = self.origin.startswith("https://")
-        # `__Host-` needs `Secure`, which browsers accept on http://127.0.0.1 in part only.
-        self._prefix = "__Host-infragate" if self._secure else "infragate"
-
-    @property
-    def session_cookie_name(self) -> str:
-        """The name of the session's cookie."""
-        return f"{self._prefix}-session"
+        self._cookies = Cookies(base_url)
+        self.origin = self._cookies.origin
 
     async def person(self, cookies: Mapping[str, str]) -> Person | None:
         """Returns who is signed in in this browser, if anybody.
@@ -124,7 +95,7 @@ class Login:
         Raises:
             RedisUnavailable: nobody can tell.
         """
-        cookie = cookies.get(self.session_cookie_name)
+        cookie = cookies.get(self._cookies.session("").name)
         session = await self._store.load(cookie, now=self._now()) if cookie else None
         return None if session is None or not cookie else Person(cookie=cookie, session=session)
 
@@ -167,7 +138,7 @@ class Login:
         token = await self._provider.redeem(query["code"], verifier=login.verifier)
         if isinstance(token, Refusal):
             return token
-        return Arrival(login=login, token=token, spent=self._state_cookie(state, "", max_age=0))
+        return Arrival(login=login, token=token, spent=self._cookies.state(state, "", max_age=0))
 
     async def sign_in(self, arrival: Arrival, cookies: Mapping[str, str]) -> Cookie | Refusal:
         """Starts a session for whom the ID token names, under a cookie that nobody knew before.
@@ -175,22 +146,28 @@ class Login:
         Raises:
             RedisUnavailable: the person is not signed in.
         """
-        claims = await self._claims(arrival)
+        config, now = self._provider.config, self._now()
+        claims = await sign_in_claims(
+            arrival.token,
+            self._keys,
+            issuer=config.issuer,
+            client_id=config.client_id,
+            nonce=arrival.login.nonce,
+            now=now,
+        )
         if isinstance(claims, Refusal):
             return claims
-        now = self._now()
-        identity = Identity(iss=self._provider.config.issuer, sub=str(claims["sub"]))
         session = Session(
-            identity=identity,
+            identity=Identity(iss=config.issuer, sub=str(claims["sub"])),
             name=_display_name(claims),
             started_at=now,
             groups=tuple(sorted(groups_in(claims))),
         )
         fresh = _secret()
         await self._store.start(fresh, session)
-        if before := cookies.get(self.session_cookie_name):
+        if before := cookies.get(self._cookies.session("").name):
             await self._store.end(before)
-        return Cookie(name=self.session_cookie_name, value=fresh, secure=self._secure)
+        return self._cookies.session(fresh)
 
     async def sign_out(self, person: Person) -> Cookie:
         """Ends the session; returns the cookie that makes the browser forget it.
@@ -199,7 +176,7 @@ class Login:
             RedisUnavailable: the session may live on until it idles out.
         """
         await self._store.end(person.cookie)
-        return Cookie(name=self.session_cookie_name, value="", secure=self._secure, max_age=0)
+        return self._cookies.session("", max_age=0)
 
     async def await_passkey(
         self, person: Person, signed: SignedStatement, sealed_token: str, wanted: Wanted
@@ -220,7 +197,7 @@ class Login:
         await self._store.wait(secret, waiting, seconds=seconds)
         return Departure(
             url=f"{HOME}/{statement.plan_id}/passkey",
-            cookie=self.waiting_cookie(statement.plan_id, secret, max_age=seconds),
+            cookie=self._cookies.waiting(statement.plan_id, secret, max_age=seconds),
         )
 
     async def awaited(
@@ -231,7 +208,7 @@ class Login:
         Raises:
             RedisUnavailable: nobody can tell.
         """
-        secret = cookies.get(self.waiting_cookie(plan_id, "").name, "")
+        secret = cookies.get(self._cookies.waiting(plan_id, "").name, "")
         waiting = await self._store.waiting(secret, take=take) if secret else None
         if (
             waiting is None
@@ -244,10 +221,9 @@ class Login:
             )
         return waiting
 
-    def waiting_cookie(self, plan_id: str, value: str, *, max_age: int | None = None) -> Cookie:
-        """Returns the cookie that ties a waiting proof to the browser."""
-        name = f"{self._prefix}-passkey-{fingerprint(plan_id)[:16]}"
-        return Cookie(name=name, value=value, secure=self._secure, max_age=max_age)
+    def passkey_used(self, plan_id: str) -> Cookie:
+        """Returns the cookie by which the browser forgets a waiting proof."""
+        return self._cookies.waiting(plan_id, "", max_age=0)
 
     async def _depart(
         self, *, nonce: str, next_path: str, approving: Approving | None
@@ -269,21 +245,21 @@ class Login:
         )
         await self._store.remember(state, login)
         url = await self._provider.begin(request)
-        return Departure(url=url, cookie=self._state_cookie(state, browser, max_age=UNDER_WAY_S))
+        return Departure(url=url, cookie=self._cookies.state(state, browser, max_age=UNDER_WAY_S))
 
     async def _take(self, state: str, cookies: Mapping[str, str]) -> UnderWay | Refusal:
         """Takes the login that `state` names, if this browser began it.
 
         The cookie is looked for first: who has none cannot even spend somebody else's login.
         """
-        browser = cookies.get(self._state_cookie(state, "").name, "")
+        browser = cookies.get(self._cookies.state(state, "").name, "")
         if not browser or not 0 < len(state) <= MAX_STATE_LENGTH:
             return _not_begun_here()
         login = await self._store.take(state)
         if login is None or not hmac.compare_digest(login.browser, fingerprint(browser)):
             return _not_begun_here()
         if login.approving and login.approving.session != fingerprint(
-            cookies.get(self.session_cookie_name, "")
+            cookies.get(self._cookies.session("").name, "")
         ):
             return Refusal(
                 code="login_session",
@@ -307,58 +283,6 @@ class Login:
             )
         return None
 
-    async def _claims(self, arrival: Arrival) -> Mapping[str, object] | Refusal:
-        kid = jose.key_id(arrival.token, algorithms=ALGORITHMS)
-        if isinstance(kid, Refusal):
-            return _not_believed()
-        keys = await asyncio.to_thread(self._keys.keys_for, kid)
-        verified = jose.verify(arrival.token, keys, algorithms=ALGORITHMS)
-        if isinstance(verified, Refusal):
-            return _not_believed()
-        config = self._provider.config
-        problem = sign_in_refusal(
-            verified.claims,
-            issuer=config.issuer,
-            client_id=config.client_id,
-            nonce=arrival.login.nonce,
-            now=self._now(),
-        )
-        return verified.claims if problem is None else problem
-
-    def _state_cookie(self, state: str, value: str, *, max_age: int | None = None) -> Cookie:
-        """A cookie for each login, so that two tabs can sign in at once."""
-        name = f"{self._prefix}-login-{fingerprint(state)[:16]}"
-        return Cookie(name=name, value=value, secure=self._secure, max_age=max_age)
-
-
-def sign_in_refusal(
-    claims: Mapping[str, object], *, issuer: str, client_id: str, nonce: str, now: int
-) -> Refusal | None:
-    """Returns why an ID token starts no session (OIDC Core, 3.1.3.7); None if it does.
-
-    Gentler than the applier's check: for looking, a login may be older than this visit.
-    """
-    audience = claims.get("aud")
-    ours = audience in (client_id, [client_id]) and claims.get("azp", client_id) == client_id
-    sent, subject = claims.get("nonce"), claims.get("sub")
-    answers = isinstance(sent, str) and hmac.compare_digest(sent.encode(), nonce.encode())
-    named = isinstance(subject, str) and 0 < len(subject) <= 255  # noqa: PLR2004 - OIDC Core, 2
-    if claims.get("iss") != issuer or not ours or not answers or not named:
-        return _not_believed()
-    return None if _is_current(claims, now=now) else _not_believed()
-
-
-def safe_path(path: str) -> str:
-    """Returns `path` if it is a page of ours, else the inbox: nobody is sent elsewhere."""
-    return path if _OUR_PATH.fullmatch(path) else HOME
-
-
-def _is_current(claims: Mapping[str, object], *, now: int) -> bool:
-    expires, issued = claims.get("exp"), claims.get("iat")
-    if not isinstance(expires, int) or not isinstance(issued, int):
-        return False
-    return now < expires + LEEWAY_S and now - MAX_TOKEN_AGE_S <= issued <= now + LEEWAY_S
-
 
 def _display_name(claims: Mapping[str, object]) -> str:
     name = claims.get("name")
@@ -374,10 +298,4 @@ def _not_begun_here() -> Refusal:
     return Refusal(
         code="login_state",
         message="This sign-in was not begun in this browser, or it was used up or took too long.",
-    )
-
-
-def _not_believed() -> Refusal:
-    return Refusal(
-        code="login_not_believed", message="The identity provider's answer cannot be believed."
     )

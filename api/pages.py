@@ -5,24 +5,23 @@ A GET never changes a plan. The callback only continues what a POST of the same 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import forms, showing
-from api.frame import SIGN_IN, SIGN_OUT, Frame, depart, plan_id_of, see, set_cookie, to_sign_in
-from api.login import HOME, Arrival, Login, Person, safe_path
+from api.frame import Frame, depart, plan_id_of, see, set_cookie, to_sign_in
+from api.login import Arrival, Login, Person
 from api.passkey_pages import PasskeyPages
+from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, safe_path
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
-from api.review import Review, Reviewed
+from api.review import Review
+from api.reviewed import Reviewed
 from shared.addresses import origin_of
 from shared.errors import Refusal
 from shared.plans import State
 from shared.settings import GatewaySettings
-
-CALLBACK: Final = f"{HOME}/callback"
 
 
 def make_pages(

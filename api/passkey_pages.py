@@ -15,7 +15,8 @@ from starlette.responses import Response
 from api import forms
 from api.frame import Frame, depart, plan_id_of, see, set_cookie
 from api.headers import OWN_SCRIPT, POLICY
-from api.login import HOME, Login, Person
+from api.login import Login, Person
+from api.paths import ENROLL, ENROLLED, HOME
 from api.review import Review
 from shared.approvals import SignedStatement
 from shared.digests import base64url, from_base64url, passkey_digest, words
@@ -23,8 +24,6 @@ from shared.enrollment import Enrollment, read_enrolled, read_enrollment
 from shared.errors import Refusal
 from shared.passkeys import REQUIRED, read_assertion, read_wanted
 
-ENROLL: Final = f"{HOME}/passkeys"
-MADE: Final = f"{ENROLL}/made"
 _USER_DOMAIN: Final = b"infragate/passkey-user/v1\0"
 
 
@@ -44,7 +43,7 @@ class PasskeyPages:
         for method, path, page in (
             ("GET", ENROLL, self.enroll),
             ("POST", ENROLL, self.begin),
-            ("POST", MADE, self.made),
+            ("POST", ENROLLED, self.made),
             ("GET", f"{HOME}/{{plan_id}}/passkey", self.ask),
             ("POST", f"{HOME}/{{plan_id}}/passkey", self.use),
         ):
@@ -105,7 +104,7 @@ class PasskeyPages:
             if isinstance(told, Refusal)
             else see(f"{HOME}/{plan_id}")
         )
-        set_cookie(answer, self._login.waiting_cookie(plan_id, "", max_age=0))
+        set_cookie(answer, self._login.passkey_used(plan_id))
         return answer
 
     async def enroll(self, request: Request) -> Response:
@@ -177,5 +176,5 @@ def _enrolling(person: Person) -> dict[str, object]:
         "enrollment": None,
         "enrolled_words": "",
         "code_token": forms.form_token(person.cookie, ENROLL),
-        "made_token": forms.form_token(person.cookie, MADE),
+        "made_token": forms.form_token(person.cookie, ENROLLED),
     }

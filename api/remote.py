@@ -15,7 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from api import problems
-from api.review import Review, Reviewed
+from api.review import Review
+from api.reviewed import Reviewed
 from api.visits import Visits
 from shared.approvals import SignedStatement
 from shared.errors import Fault, Refusal

@@ -5,42 +5,20 @@ who may approve and whether a login proves it; this module carries its questions
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from pydantic import ValidationError
 
-from shared.approvals import (
-    SignedReceipt,
-    SignedStatement,
-    read_signed_receipt,
-    read_signed_receipts,
-)
-from shared.approver_rules import (
-    ApproverRule,
-    approver_refusal,
-)
-from shared.digests import words
+from api.reviewed import Pins, Reviewed, Unshown, checked, may_look, rules_for
+from shared.approvals import SignedStatement
+from shared.approver_rules import approver_refusal
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
-from shared.messages import (
-    Announcement,
-    Call,
-    ChallengeCall,
-    DenyCall,
-    Progress,
-    ProofCall,
-)
-from shared.outcomes import Outcome
+from shared.messages import Announcement, Call, ChallengeCall, DenyCall, Progress, ProofCall
 from shared.passkeys import Assertion
-from shared.plans import MAX_REASON_LENGTH, Identity, Plan, State, state_at
-from shared.seals import (
-    encrypt_proof,
-    plan_seal_holds,
-    proof_key_from_text,
-    signing_key_from_text,
-)
-from shared.settings import GatewaySettings
+from shared.plans import MAX_REASON_LENGTH, Identity, Plan
+from shared.seals import encrypt_proof, proof_key_from_text
 from shared.stores.plans import PlanView, StoredPlan
 
 LISTED: Final = 100
@@ -68,60 +46,6 @@ class Dispatcher(Protocol):
         """Returns the live workers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pins:
-    """The public keys of planners and appliers, base64url. Empty: learnt from the workers."""
-
-    seal_keys: tuple[str, ...] = ()
-    proof_key: str | None = None
-    learn: bool = False
-    """Development only: believe the keys that workers announce in Redis."""
-
-    @classmethod
-    def from_settings(cls, settings: GatewaySettings) -> "Pins":
-        """Returns what the gateway's settings pin."""
-        return cls(
-            seal_keys=settings.seal_public_keys,
-            proof_key=settings.proof_public_key,
-            learn=not settings.production,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
-    """A plan whose seal holds, and what Redis records about it."""
-
-    plan: Plan
-    digest: str
-    seal: str
-    state: State
-    simulated: bool
-    cluster_live: bool
-    """False when no worker serves the plan's cluster at the moment."""
-    receipt: SignedReceipt | None = None
-    co_receipts: tuple[SignedReceipt, ...] = ()
-    """The earlier approvals of a plan that needs several, as Redis says."""
-    outcome: Outcome | None = None
-    decided_by: Identity | None = None
-    decided_reason: str = ""
-    decided_at: int | None = None
-    viewer_refusal: Refusal | None = None
-    """Why the viewer could not approve it, as far as workers announce the policy; a hint only."""
-
-    @property
-    def words(self) -> str:
-        """The digest in six words."""
-        return words(self.digest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unshown:
-    """A plan in the list whose seal does not hold or cannot be checked: nothing of it is shown."""
-
-    id: str
-    why: str
-
-
 class Review:
     """The approvers' desk. `now` answers epoch seconds."""
 
@@ -147,7 +71,7 @@ class Review:
         return tuple(
             one
             for one in listed
-            if isinstance(one, Unshown) or _may_look(viewer, groups, one.plan, workers)
+            if isinstance(one, Unshown) or may_look(viewer, groups, one.plan, workers)
         )
 
     async def look(
@@ -163,7 +87,7 @@ class Review:
         if isinstance(found, Refusal):
             return found
         workers = await self._dispatch.workers()
-        if not _may_look(viewer, groups, found.plan, workers):
+        if not may_look(viewer, groups, found.plan, workers):
             if not found.cluster_live:
                 raise NoWorker("No worker is running to say who may look at this plan.")
             return Refusal(
@@ -172,7 +96,9 @@ class Review:
             )
         if not found.cluster_live:
             return found
-        refusal = approver_refusal(_rules(found.plan, workers), found.plan, viewer, groups=groups)
+        refusal = approver_refusal(
+            rules_for(found.plan, workers), found.plan, viewer, groups=groups
+        )
         return replace(found, viewer_refusal=refusal)
 
     async def _found(self, plan_id: str) -> Reviewed | Refusal:
@@ -188,7 +114,7 @@ class Review:
                 code="no_such_plan",
                 message="There is no such plan, or it ended more than a day ago.",
             )
-        return self._checked(stored, await self._dispatch.workers())
+        return checked(stored, await self._dispatch.workers(), self._pins, now=self._now())
 
     async def challenge(
         self, plan_id: str, *, digest: str, approver: Identity
@@ -273,12 +199,12 @@ class Review:
 
     def _listed(self, stored: StoredPlan, workers: tuple[Announcement, ...]) -> Reviewed | Unshown:
         try:
-            checked = self._checked(stored, workers)
+            found = checked(stored, workers, self._pins, now=self._now())
         except NoWorker as fault:
             return Unshown(id=stored.id, why=str(fault))
-        if isinstance(checked, Refusal):
-            return Unshown(id=stored.id, why=checked.message)
-        return checked
+        if isinstance(found, Refusal):
+            return Unshown(id=stored.id, why=found.message)
+        return found
 
     async def _as_shown(self, plan_id: str, digest: str) -> Reviewed | Refusal:
         """The plan, if it is still the one that the person saw."""
@@ -295,25 +221,6 @@ class Review:
             subject=f"{approver.iss} {approver.sub}",
         )
 
-    def _checked(self, stored: StoredPlan, workers: tuple[Announcement, ...]) -> Reviewed | Refusal:
-        plan = stored.plan()
-        if isinstance(plan, Refusal):
-            return _broken()
-        local = tuple(worker for worker in workers if worker.cluster == plan.cluster.name)
-        keys = tuple(signing_key_from_text(text) for text in self._seal_keys(local))
-        sealed = plan_seal_holds(keys, stored.sealed.digest, plan.expires_at, stored.sealed.seal)
-        if not sealed or plan.id != stored.id:
-            return _broken()
-        return _reviewed(stored, plan, local, now=self._now())
-
-    def _seal_keys(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
-        if self._pins.seal_keys or not self._pins.learn:
-            return self._pins.seal_keys
-        learnt = {worker.seal_key for worker in workers if worker.seal_key}
-        if not learnt:
-            raise NoWorker("No planner is running, so the plan's seal cannot be checked.")
-        return tuple(sorted(learnt))
-
     async def _proof_key(self, cluster: str) -> str:
         if self._pins.proof_key:
             return self._pins.proof_key
@@ -322,26 +229,6 @@ class Review:
         if not learnt:
             raise NoWorker("No applier is running, so nothing can be approved.")
         return learnt[0]
-
-
-def _may_look(
-    viewer: Identity, groups: frozenset[str], plan: Plan, workers: tuple[Announcement, ...]
-) -> bool:
-    """The requester and the approvers; a ConfigMap's values are nobody else's business."""
-    if (plan.requester.iss, plan.requester.sub) == (viewer.iss, viewer.sub):
-        return True
-    rules = _rules(plan, workers)
-    return any(rule.covers(plan) and rule.names(viewer, groups) for rule in rules)
-
-
-def _rules(plan: Plan, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:
-    """The approvers of the plan's cluster, as its workers announce them."""
-    return tuple(
-        rule
-        for worker in workers
-        if worker.cluster == plan.cluster.name
-        for rule in worker.approvers
-    )
 
 
 def _statement_about(
@@ -357,61 +244,6 @@ def _statement_about(
     if about != (shown.plan.id, shown.digest, approver, shown.plan.cluster.id):
         return _wrong_statement()
     return signed
-
-
-def _reviewed(
-    stored: StoredPlan, plan: Plan, workers: tuple[Announcement, ...], *, now: int
-) -> Reviewed:
-    receipt = None if stored.receipt is None else read_signed_receipt(stored.receipt)
-    if isinstance(receipt, Refusal) or (
-        receipt and receipt.receipt.plan_digest != stored.sealed.digest
-    ):
-        receipt = None
-    return Reviewed(
-        plan=plan,
-        digest=stored.sealed.digest,
-        seal=stored.sealed.seal,
-        state=state_at(
-            stored.state,
-            now=now,
-            expires_at=plan.expires_at,
-            apply_before=receipt.receipt.apply_before if receipt else None,
-        ),
-        simulated=any(worker.simulated for worker in workers),
-        cluster_live=bool(workers),
-        receipt=receipt,
-        co_receipts=_co_receipts(stored.co_receipts),
-        outcome=_outcome(stored.outcome),
-        decided_by=_identity(stored.decided_by),
-        decided_reason=stored.decided_reason or "",
-        decided_at=stored.decided_at,
-    )
-
-
-def _co_receipts(document: str | None) -> tuple[SignedReceipt, ...]:
-    receipts = () if document is None else read_signed_receipts(document)
-    return () if isinstance(receipts, Refusal) else receipts
-
-
-def _outcome(document: str | None) -> Outcome | None:
-    try:
-        return None if document is None else Outcome.model_validate_json(document)
-    except ValidationError:
-        return None
-
-
-def _identity(document: str | None) -> Identity | None:
-    try:
-        return None if document is None else Identity.model_validate_json(document)
-    except ValidationError:
-        return None
-
-
-def _broken() -> Refusal:
-    return Refusal(
-        code="seal_broken",
-        message="The stored plan does not carry the planner's seal, so nothing of it is shown.",
-    )
 
 
 def _wrong_statement() -> Refusal:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from api.changed_lines import ShownChange, change
 from api.outline import outline
-from api.review import Reviewed
+from api.reviewed import Reviewed
 from shared.outcomes import ObjectOutcome, Outcome, Verdict, Written
 from shared.plans import Action, Identity, PlannedObject, State
 

@@ -4,15 +4,13 @@ No cookies: a session is known by a bearer that the terminal sends in `Authoriza
 of another origin can make a browser send. Nothing is approved by it.
 """
 
-import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.datastructures import Headers
 
-from api.login import ALGORITHMS, RemoteKeys
-from shared import jose
+from api.id_tokens import RemoteKeys, claims_of
 from shared.approvals import check_id_token_claims, groups_in
 from shared.errors import Refusal
 from shared.plans import Identity
@@ -80,20 +78,16 @@ class Visits:
         await self._store.end(_KIND + _bearer(headers))
 
     async def _claims(self, token: str) -> Mapping[str, object] | Refusal:
-        kid = jose.key_id(token, algorithms=ALGORITHMS)
-        if isinstance(kid, Refusal):
+        claims = await claims_of(token, self._keys)
+        if isinstance(claims, Refusal):
             return _not_signed_in()
-        keys = await asyncio.to_thread(self._keys.keys_for, kid)
-        verified = jose.verify(token, keys, algorithms=ALGORITHMS)
-        if isinstance(verified, Refusal):
-            return _not_signed_in()
-        subject = verified.claims.get("sub")
+        subject = claims.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
             return _not_signed_in()
         problem = check_id_token_claims(
-            verified.claims, issuer=self._issuer, client_id=self._client_id, now=self._now()
+            claims, issuer=self._issuer, client_id=self._client_id, now=self._now()
         )
-        return problem or verified.claims
+        return problem or claims
 
 
 def _bearer(headers: Headers) -> str:

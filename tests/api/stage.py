@@ -26,7 +26,8 @@ from api.login import Login
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig
 from api.remote import make_remote
-from api.review import Pins, Review
+from api.review import Review
+from api.reviewed import Pins
 from api.visits import Visits
 from shared.approvals import Receipt, SignedReceipt, SignedStatement, Statement
 from shared.approver_rules import ApproverRule

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from api.client_key import read_client_key
 from api.forms import form_token
-from api.login import safe_path, sign_in_refusal
+from api.id_tokens import sign_in_refusal
+from api.paths import safe_path
 from api.provider import ProviderConfig, ProviderMisfit, read_metadata
 from shared.errors import BadConfiguration
 from shared.settings import GatewaySettings

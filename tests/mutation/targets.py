@@ -69,6 +69,7 @@ TARGETS: Final[dict[str, Tests]] = {
     "api/terminal/signing_in.py": Tests(quick=_TERMINAL),
     "api/visits.py": Tests(quick=("tests/api/test_remote.py",)),
     "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING), slow=_APPLYING),
+    "shared/approver_rules.py": Tests(quick=_APPROVING, slow=_APPLYING),
     "shared/seals.py": Tests(quick=("tests/shared/test_seals.py", _BYTES, *_APPROVING)),
     "shared/jose.py": Tests(
         quick=("tests/shared/test_jose.py", "tests/shared/test_jose_keys.py"),

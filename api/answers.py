@@ -4,6 +4,7 @@ from typing import Final
 
 from mcp_types import CallToolResult, TextContent
 
+from shared import request_ids
 from shared.errors import Fault, Refusal
 
 CODE_META: Final = "infragate/code"
@@ -40,16 +41,13 @@ def refused(refusal: Refusal) -> CallToolResult:
 def failed(fault: Fault) -> CallToolResult:
     """Returns a fault as a tool error that says whether it is worth trying again."""
     again = f" Try again in {fault.retry_after} s." if fault.retry_after else ""
-    return _error(f"{fault}{again}\ncode: {fault.code}", fault.code)
+    return _error(f"{fault}{again}\ncode: {fault.code}{_found_as()}", fault.code)
 
 
-def crashed(incident: str) -> CallToolResult:
-    """Returns the error for what should not happen; the log has the rest under `incident`."""
-    return _error(
-        f"Something went wrong on our side; the operator can find it as {incident}.\n"
-        "code: internal_fault",
-        "internal_fault",
-    )
+def crashed() -> CallToolResult:
+    """Returns the error for what should not happen; the log has more."""
+    told = f"Something went wrong on our side.\ncode: internal_fault{_found_as()}"
+    return _error(told, "internal_fault")
 
 
 def status_of_fault(fault: Fault) -> int:
@@ -60,6 +58,12 @@ def status_of_fault(fault: Fault) -> int:
 def status_of_refusal(refusal: Refusal) -> int:
     """Returns the HTTP status of a refusal."""
     return _REFUSED.get(refusal.code, 400)
+
+
+def _found_as() -> str:
+    """By what an operator finds the call in the logs."""
+    request = request_ids.current()
+    return f"\nrequest: {request}" if request else ""
 
 
 def _error(text: str, code: str) -> CallToolResult:

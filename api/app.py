@@ -16,11 +16,12 @@ from api.client_key import read_client_key
 from api.completing import Completer
 from api.desk import Desk
 from api.dispatch import Dispatch
-from api.edge import AllowedHosts, RequestIds, at_edge
+from api.edge import AllowedHosts, at_edge
 from api.fair_use import Allowance, FairUse
 from api.headers import PageHeaders
 from api.health import make_health
 from api.login import Login
+from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig, make_client
@@ -62,7 +63,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     _say_what_is_not_covered(settings)
     if settings.serves == "approvals":
         web = _web(settings, redis, dispatch, sessions=None)
-        return RequestIds(_with_pages(web, settings, redis, dispatch, keys))
+        return Numbering(_with_pages(web, settings, redis, dispatch, keys))
     sessions = SharedSessions(
         _server(settings, redis, dispatch),
         redis,

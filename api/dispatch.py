@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from shared import request_ids
 from shared.envelopes import Envelope, pack
 from shared.errors import Fault, NoWorker, QueueFull, RedisUnavailable, Refusal, WorkerTimeout
 from shared.logs import Log
@@ -211,11 +212,13 @@ class Dispatch:
     async def _asked(
         self, name: str, call: Call, timeout_s: float, on_progress: OnProgress | None
     ) -> JSON | Refusal:
-        call_id = secrets.token_urlsafe(16)
+        call_id, now = secrets.token_urlsafe(16), self._clock()
         envelope = Envelope(
             id=call_id,
+            request=request_ids.current() or secrets.token_hex(16),
             reply_to=self._replies,
-            deadline=self._clock() + timeout_s,
+            sent_at=now,
+            deadline=now + timeout_s,
             call=call.model_dump(mode="json"),
         )
         replies = self._waiting[call_id] = asyncio.Queue()

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
-from uuid import uuid4
 
 import anyio
 from mcp_types import INVALID_REQUEST
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.gate import BODY, Authentication, ToolScopes
+from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.replies import error, headers_named, replayed, reply, rpc_error
 
@@ -27,7 +27,6 @@ BODY_TIMEOUT_S: Final = 30.0
 """For the whole body: a client that drips holds a buffer no longer than this."""
 
 _DECLARED = re.compile(rb"[0-9]{1,18}")
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HANDSHAKE_ERA = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
@@ -56,32 +55,7 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     app = DeclaredLength(app, limit=max_body_bytes)
     app = AllowedOrigins(app, allowed_origins)
     app = AllowedHosts(app, allowed_hosts)
-    return RequestIds(Paths(mcp=app, well_known=WellKnown(resource), other=other))
-
-
-class RequestIds:
-    """Gives every request an id, the client's own if it is short and plain, and echoes it."""
-
-    def __init__(self, app: ASGIApp, make_id: Callable[[], str] = lambda: uuid4().hex) -> None:
-        self._app = app
-        self._make_id = make_id
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        sent = headers_named(scope, b"x-request-id")
-        usable = len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0])
-        request_id = sent[0].decode() if usable else self._make_id()
-        state = {**scope.get("state", {}), "request_id": request_id}
-
-        async def echo(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app({**scope, "state": state}, receive, echo)
+    return Numbering(Paths(mcp=app, well_known=WellKnown(resource), other=other))
 
 
 class Paths:

@@ -1,7 +1,6 @@
 """What all pages for people share: who is there, what they posted, pages, problems, redirects."""
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from api.cookies import Cookie
 from api.login import Departure, Login, Person
 from api.paths import SIGN_IN, SIGN_OUT, safe_path
 from api.rendering import Asset, Templates
+from shared import request_ids
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 
@@ -93,18 +93,15 @@ class Frame:
             except Fault as fault:
                 return self._problem(problems.of_fault(fault))
             except Exception as error:  # noqa: BLE001 - whatever it is, people get a page for it
-                incident = secrets.token_hex(4)
-                log.error("page.crashed", incident=incident, trace=trace_of(error))  # noqa: TRY400
-                return self._problem(
-                    problems.of_fault(Fault(f"The operator finds it as {incident}."))
-                )
+                log.error("page.crashed", trace=trace_of(error))  # noqa: TRY400 - places only
+                return self._problem(problems.of_fault(Fault("The operator's log has more.")))
 
         return answer
 
     def _problem(
         self, problem: problems.Problem, *, person: Person | None = None, plan_id: str = ""
     ) -> Response:
-        values = {"problem": problem, "plan_id": plan_id}
+        values = {"problem": problem, "plan_id": plan_id, "request_id": request_ids.current()}
         answer = self.html("problem.html", values, person=person, status=problem.status)
         if problem.retry_after is not None:
             answer.headers["Retry-After"] = str(problem.retry_after)

@@ -1,6 +1,5 @@
 """The agents' door: an MCP server whose every tool is one call to the desk."""
 
-import secrets
 import time
 from typing import Any, Final
 
@@ -142,11 +141,9 @@ class Door:
             log.warning("tool.failed", tool=params.name, code=fault.code)
             return answers.failed(fault)
         except Exception as error:  # noqa: BLE001 - whatever it is, agents get our words for it
-            incident = secrets.token_hex(4)
-            trace = trace_of(error)
             # Our log takes places, not messages of exceptions.
-            log.error("tool.crashed", tool=params.name, incident=incident, trace=trace)  # noqa: TRY400
-            return answers.crashed(incident)
+            log.error("tool.crashed", tool=params.name, trace=trace_of(error))  # noqa: TRY400
+            return answers.crashed()
 
     async def _answer(
         self, context: Context, params: CallToolRequestParams, arguments: dict[str, Any]

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from shared import request_ids
 from shared.digests import canonical
 from shared.errors import AuditUnavailable
 from shared.line_files import MAX_LINE, alone, append, end_of_last_line, last_line
@@ -91,13 +92,16 @@ class AuditLog:
     def record(self, event: str, **fields: Value) -> Head:
         """Appends one event and returns when it is on disk.
 
-        Values are facts, never payloads or tokens; a text of more than `MAX_TEXT` is cut.
+        Values are facts, never payloads or tokens; a text of more than `MAX_TEXT` is cut. A record
+        that comes of a request has its id as `request`.
 
         Raises:
             AuditUnavailable: it is not written, so what it announces must not happen.
             ValueError: a field has a name of ours, or a value of another type or size.
         """
         checked = {name: _checked(name, value) for name, value in fields.items()}
+        if request := request_ids.current():
+            checked["request"] = request
         if self._watch is not None:
             self._watch.admit()
         try:

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from shared.errors import Refusal
 from shared.manifests import JSON
 from shared.messages import MAX_CALL_BYTES, TASK
+from shared.request_ids import REQUEST_ID
 
 MAX_ENVELOPE_BYTES: Final = MAX_CALL_BYTES * 4 // 3 + 8 * 1024
 """The call in base64, and headers."""
@@ -42,7 +43,7 @@ _FORBIDDEN: Final = {
 """Headers that must be empty, and the end of the code when one is not."""
 _HARMLESS: Final = frozenset(
     {
-        *("lang", "task", "id", "root_id", "expires", "timelimit"),
+        *("lang", "task", "id", "root_id", "expires", "sent_at", "timelimit"),
         *("argsrepr", "kwargsrepr", "origin", "ignore_result"),
     }
 )
@@ -50,10 +51,16 @@ _HARMLESS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A call on its way: `deadline` in epoch seconds, `reply_to` the list for the answers."""
+    """A call on its way.
+
+    `request` is the id of the request that it comes of, `reply_to` the list for the answers. It was
+    sent at `sent_at` and nobody waits for it after `deadline`, in epoch seconds.
+    """
 
     id: str
+    request: str
     reply_to: str
+    sent_at: float
     deadline: float
     call: Mapping[str, JSON]
 
@@ -104,21 +111,26 @@ def _headers(envelope: Envelope) -> dict[str, JSON]:
         "id": envelope.id,
         "shadow": None,
         "eta": None,
-        "expires": datetime.fromtimestamp(envelope.deadline, UTC).isoformat(),
+        "expires": _timestamp(envelope.deadline),
         "group": None,
         "group_index": None,
         "retries": 0,
         "timelimit": [None, None],
-        "root_id": envelope.id,
+        "root_id": envelope.request,
         "parent_id": None,
         "argsrepr": _HIDDEN,
         "kwargsrepr": _HIDDEN,
         "origin": "gateway",
         "ignore_result": True,
+        "sent_at": _timestamp(envelope.sent_at),
         "replaced_task_nesting": 0,
         "stamped_headers": None,
         "stamps": {},
     }
+
+
+def _timestamp(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat()
 
 
 def _unpacked(raw: bytes) -> Envelope:
@@ -129,8 +141,10 @@ def _unpacked(raw: bytes) -> Envelope:
     _check_headers(headers)
     return Envelope(
         id=_matching(_ID, headers.get("id")),
+        request=_matching(REQUEST_ID, headers.get("root_id")),
         reply_to=_matching(_REPLY_TO, properties.get("reply_to")),
-        deadline=_deadline(headers.get("expires")),
+        sent_at=_moment(headers.get("sent_at"), otherwise="message_undated"),
+        deadline=_moment(headers.get("expires"), otherwise="message_no_deadline"),
         call=_call(message, properties),
     )
 
@@ -166,13 +180,14 @@ def _decoded(body: JSON) -> bytes:
         raise _Malformed("message_unreadable") from None
 
 
-def _deadline(expires: JSON) -> float:
+def _moment(value: JSON, *, otherwise: str) -> float:
+    """A time with its zone, as epoch seconds; `otherwise` is the code if it is none."""
     try:
-        moment = datetime.fromisoformat(expires) if isinstance(expires, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise _Malformed("message_no_deadline")
+        raise _Malformed(otherwise)
     return moment.timestamp()
 
 

@@ -1,7 +1,8 @@
 """Log lines: a constant event name and facts as fields, as text or JSON. Never payloads or tokens.
 
 An event is `area.what_happened`; what varies is in the fields, so that lines can be counted. What
-other libraries log comes out in the same form, as the event `library`.
+other libraries log comes out in the same form, as the event `library`. A line that comes of a
+request has its id, whoever wrote it.
 """
 
 import json
@@ -10,6 +11,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from shared import request_ids
 
 Field: TypeAlias = str | int | float | bool | None
 
@@ -71,7 +74,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        level, content = record.levelname.lower(), _content(record)
+        level, content = record.levelname.lower(), _content(record) | _bound()
         if self._as_json:
             bound = {"time": time, "level": level, "service": self._service, "logger": record.name}
             return json.dumps(bound | content)
@@ -88,6 +91,12 @@ def _content(record: logging.LogRecord) -> dict[str, Field]:
             content["trace"] = trace_of(record.exc_info[1])
         return {name: _cut(value) for name, value in content.items()}
     return {"event": str(record.msg), **{name: _cut(value) for name, value in fields.items()}}
+
+
+def _bound() -> dict[str, Field]:
+    """What every line of a request has."""
+    request = request_ids.current()
+    return {"request": request} if request else {}
 
 
 def _cut(value: Field) -> Field:

@@ -221,7 +221,7 @@ class StrictConsumer:
     def _request(self, queue: str, envelope: Envelope) -> Request:
         """A Celery request made of what we know; no header of the message is passed on."""
         role = self._intake.queues[queue]
-        arguments = [dict(envelope.call), envelope.id, envelope.reply_to, role.value]
+        arguments = [envelope, role.value]
         headers = {"id": envelope.id, "task": TASK, "argsrepr": "…", "kwargsrepr": "…"}
         return Request(
             Message(delivery_info={"exchange": "", "routing_key": queue}),

@@ -1,16 +1,17 @@
 """The one task: decodes a call, runs its verb, answers the replica that asked. Decides nothing.
 
 Whatever happens there is one last reply: an answer, a refusal or a fault. Arguments and answers
-are in no log, and neither is the text of an unexpected exception; the incident's id is in both.
+are in no log, and neither is the text of an unexpected exception.
 """
 
-import secrets
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pydantic import ValidationError
 
+from shared import request_ids
+from shared.envelopes import Envelope
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 from shared.manifests import JSON
@@ -42,46 +43,35 @@ def register(app: "Celery", context: Context, verbs: Verbs) -> None:
     """Registers the task with `app`; `verbs` are the ones that it can run."""
 
     @app.task(name=TASK, ignore_result=True, max_retries=0, shared=False)
-    def call(document: Mapping[str, JSON], call_id: str, reply_to: str, role: str) -> None:
-        perform(document, call_id, reply_to, Role(role), context=context, verbs=verbs)
+    def call(envelope: Envelope, role: str) -> None:
+        with request_ids.serving(envelope.request):
+            perform(envelope, Role(role), context=context, verbs=verbs)
 
 
-def perform(
-    document: Mapping[str, JSON],
-    call_id: str,
-    reply_to: str,
-    role: Role,
-    *,
-    context: Context,
-    verbs: Verbs,
-) -> None:
-    """Does one call and replies to the list `reply_to`. `role` is that of the queue it came by.
+def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -> None:
+    """Does one call and replies to who asked. `role` is that of the queue it came by.
 
     Never raises: a reply that cannot be sent is logged, and the caller's deadline passes.
     """
     started = time.monotonic()
-    report = _reporter(context, call_id, reply_to)
-    reply = _reply(document, call_id, role, context, verbs, report)
-    _send(context, reply_to, reply)
+    waited_s = context.clock() - envelope.sent_at
+    reply = _reply(envelope, role, context, verbs)
+    _send(context, envelope.reply_to, reply)
     _log.info(
         "call.done",
-        call=call_id,
-        verb=_name_of(document),
+        call=envelope.id,
+        verb=_name_of(envelope.call),
         outcome="answer" if isinstance(reply, Answer) else reply.code,
+        queue_ms=max(0, round(waited_s * 1000)),
         ms=round((time.monotonic() - started) * 1000),
     )
 
 
-def _reply(
-    document: Mapping[str, JSON],
-    call_id: str,
-    role: Role,
-    context: Context,
-    verbs: Verbs,
-    report: Report,
-) -> LastReply:
+def _reply(envelope: Envelope, role: Role, context: Context, verbs: Verbs) -> LastReply:
+    call_id = envelope.id
+    report = _reporter(context, call_id, envelope.reply_to)
     try:
-        call = CALLS.validate_python(document)
+        call = CALLS.validate_python(envelope.call)
         refusal = _misdirected(call, role, context)
         result = verbs[call.verb](call, context, report) if refusal is None else refusal
     except ValidationError:
@@ -107,9 +97,8 @@ def _misdirected(call: Call, role: Role, context: Context) -> Refusal | None:
 
 
 def _incident(call_id: str, error: Exception) -> Failed:
-    incident = secrets.token_hex(4)
-    _log.error("call.incident", call=call_id, incident=incident, trace=trace_of(error))
-    return _failed(call_id, Fault.code, f"The worker failed; its log has incident {incident}.")
+    _log.error("call.incident", call=call_id, trace=trace_of(error))
+    return _failed(call_id, Fault.code, "The worker failed; its log has more.")
 
 
 def _failed(call_id: str, code: str, message: str) -> Failed:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import edge
 from api.callers import current
-from api.edge import RequestIds, at_edge
+from api.edge import at_edge
 from api.oauth import ProtectedResource, Verifier
 from shared.jose import KeySet
 from shared.keysets import KeysUnavailable
@@ -475,27 +475,6 @@ def test_the_lifespan_and_web_sockets_go_past(stack: Stack) -> None:
         anyio.run(stack.app, scope, receive, send)
 
     assert [seen["type"] for seen in stack.other.seen] == ["lifespan", "websocket"]
-
-
-@pytest.mark.parametrize(
-    ("headers", "echoed"),
-    [
-        ([("X-Request-Id", "abc-1")], "abc-1"),
-        ([], "made"),
-        ([("X-Request-Id", "x" * 65)], "made"),
-        ([("X-Request-Id", "a\nb")], "made"),
-        ([("X-Request-Id", "")], "made"),
-        ([("X-Request-Id", "a"), ("X-Request-Id", "b")], "made"),
-    ],
-)
-def test_every_answer_carries_a_request_id(headers: list[tuple[str, str]], echoed: str) -> None:
-    inner = Inner("x")
-    app = RequestIds(inner, make_id=lambda: "made")
-
-    answer = anyio.run(partial(send_request, app, "GET", "/", headers=headers))
-
-    assert answer.headers["x-request-id"] == echoed
-    assert inner.seen[0]["state"]["request_id"] == echoed
 
 
 def test_refusals_carry_a_request_id_too(stack: Stack) -> None:

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_answers_refusals_faults_and_progress_come_back_and_nothing_is_in_the_lo
             assert (refusal.code, refusal.details) == ("not_today", {"day": "1"})
             with pytest.raises(ClusterTimeout):
                 await ask(dispatch, read("fault"))
-            with pytest.raises(WorkerFailed, match="incident"):
+            with pytest.raises(WorkerFailed, match="log has more"):
                 await ask(dispatch, read("crash"))
             heard: list[str] = []
 
@@ -83,6 +84,7 @@ def celery_message(**options: object) -> bytes:
         str(options.pop("name", TASK)),
         args=(read("echo").model_dump(mode="json"),),
         reply_to="r:me",
+        root_id="c" * 32,
         **{"expires": 60.0, **options},  # type: ignore[arg-type]  # each case sets its own
     )
     return json.dumps(
@@ -90,7 +92,7 @@ def celery_message(**options: object) -> bytes:
             "body": base64.b64encode(json.dumps(made.body).encode()).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": made.headers,
+            "headers": {**made.headers, "sent_at": datetime.now(UTC).isoformat()},
             "properties": {
                 **made.properties,
                 "delivery_mode": 2,
@@ -155,7 +157,9 @@ def test_an_apply_pushed_to_the_read_queue_is_not_applied_even_with_all_roles_in
 ) -> None:
     apply = Envelope(
         id="evil",
+        request="e" * 32,
         reply_to="r:me",
+        sent_at=time.time(),
         deadline=time.time() + 60,
         call={"verb": "apply", "plan_id": "p"},
     )
@@ -191,6 +195,8 @@ def test_celerys_own_producer_reaches_the_worker(redis_url: str) -> None:
         expires=60,
         ignore_result=True,
         reply_to="r:them",
+        root_id="c" * 32,
+        headers={"sent_at": datetime.now(UTC).isoformat()},
         argsrepr="…",
         kwargsrepr="…",
     )

@@ -68,7 +68,9 @@ class Attacker:
         document = call if isinstance(call, dict) else call.model_dump(mode="json")
         envelope = Envelope(
             id=call_id or secrets.token_urlsafe(12),
+            request=secrets.token_hex(16),
             reply_to=self.replies,
+            sent_at=time.time(),
             deadline=time.time() + LIFE_S,
             call=document,
         )

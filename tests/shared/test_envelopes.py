@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,12 @@ from shared.errors import Refusal
 from shared.messages import TASK
 
 ENVELOPE = Envelope(
-    id="id-1", reply_to="r:replica-1", deadline=1_800_000_000.25, call={"verb": "read"}
+    id="id-1",
+    request="0123456789abcdef" * 2,
+    reply_to="r:replica-1",
+    sent_at=1_799_999_990.5,
+    deadline=1_800_000_000.25,
+    call={"verb": "read"},
 )
 
 Message = dict[str, Any]
@@ -53,15 +59,17 @@ def test_the_message_is_what_celery_itself_would_send() -> None:
         kwargsrepr="…",
         origin="gateway",
         ignore_result=True,
+        root_id=ENVELOPE.request,
     )
     ours = message()
-    assert ours["headers"] == theirs.headers
+    sent_at = datetime.fromtimestamp(ENVELOPE.sent_at, UTC).isoformat()
+    assert ours["headers"] == {**theirs.headers, "sent_at": sent_at}
     assert json.loads(base64.b64decode(ours["body"])) == json.loads(json.dumps(theirs.body))
     assert {k: ours["properties"][k] for k in ("correlation_id", "reply_to")} == theirs.properties
 
 
 def test_the_arguments_are_in_no_header() -> None:
-    canary = Envelope(id="i", reply_to="r:r", deadline=1.0, call={"manifest": "canary"})
+    canary = replace(ENVELOPE, call={"manifest": "canary"})
     assert b"canary" not in pack(canary, queue="local.plan").replace(
         json.loads(pack(canary, queue="local.plan"))["body"].encode(), b""
     )
@@ -98,6 +106,13 @@ def then(name: str, work: object) -> Message:
         ("headers.expires", "soon", "message_no_deadline"),
         ("headers.expires", "2030-01-01T00:00:00", "message_no_deadline"),
         ("headers.expires", 5, "message_no_deadline"),
+        ("headers.sent_at", None, "message_undated"),
+        ("headers.sent_at", 1_800_000_000, "message_undated"),
+        ("headers.sent_at", "2030-01-01T00:00:00", "message_undated"),
+        ("headers.root_id", None, "message_unaddressed"),
+        ("headers.root_id", "id-1", "message_unaddressed"),
+        ("headers.root_id", "0" * 33, "message_unaddressed"),
+        ("headers.root_id", "0" * 31 + "\n", "message_unaddressed"),
         ("headers.id", "../../etc", "message_unaddressed"),
         ("headers.id", "a" * 65, "message_unaddressed"),
         ("headers.id", ["x"], "message_unaddressed"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared import request_ids
 from shared.logs import MAX_TEXT, Log, configure, trace_of
 
 CANARY = "canary-91c2"
@@ -33,6 +34,19 @@ def test_text_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure("worker", "text")
     Log("worker").info("worker.started", cluster="local")
     assert capsys.readouterr().err.endswith('info    worker worker.started cluster="local"\n')
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_every_line_of_a_request_has_its_id_whoever_wrote_it(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    configure("worker", form)  # type: ignore[arg-type]  # parametrized literals
+    with request_ids.serving("ab" * 16):
+        Log("worker.tasks").info("call.done", ms=3)
+        logging.getLogger("some.library").warning("said something")
+    Log("worker.tasks").info("call.done", ms=4)
+    lines = capsys.readouterr().err.splitlines()
+    assert ["ab" * 16 in line for line in lines] == [True, True, False]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

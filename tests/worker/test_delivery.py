@@ -134,7 +134,10 @@ def rig(redis_url: str, tmp_path: Path) -> Rig:
 
 def good(tool: str = "t", deadline: float = 2_000.0, verb: str = "read") -> bytes:
     call: dict[str, JSON] = {"verb": verb, "tool": tool, "arguments": {}}
-    return pack(Envelope(id="c", reply_to="r:me", deadline=deadline, call=call), queue="local.read")
+    envelope = Envelope(
+        id="c", request="c" * 32, reply_to="r:me", sent_at=990.0, deadline=deadline, call=call
+    )
+    return pack(envelope, queue="local.read")
 
 
 @pytest.mark.real_redis

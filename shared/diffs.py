@@ -5,9 +5,9 @@ How a difference is told is not decided here. Diffs are made of normalized objec
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from shared.manifests import JSON, Object, Path, quoted
 
@@ -49,7 +49,8 @@ _MERGE_KEYS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 _DEFAULTS: Final = {"protocol": "TCP"}
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z/][-A-Za-z0-9_./]*|[0-9]+/[A-Z]+")
 _PLAIN_FIELD: Final = re.compile(r"[A-Za-z_][-A-Za-z0-9_]*")
-_ORDER: Final = "[*]"
+_ANY: Final = "*"
+_ORDER: Final = f"[{_ANY}]"
 _STEP: Final = re.compile(
     r'\.?(?P<field>[A-Za-z_][-A-Za-z0-9_]*)|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]'
     r"|\[(?P<index>[0-9]+)\]|\[(?P<name>[^\]\"]*)\]"
@@ -127,6 +128,83 @@ def _positions(old: list[JSON], new: list[JSON], path: str) -> Iterator[Change]:
             yield _change(at, None, new[index], "add")
         else:
             yield from _values(old[index], new[index], at, "")
+
+
+class _MisfitError(ValueError):
+    """A change that is not about the state it is applied to."""
+
+
+_Step: TypeAlias = tuple[Path, Op, JSON]
+"""What is still to go of a change's path, what is done there, and the new value."""
+
+
+def patched(before: Object, changes: Iterable[tuple[str, Op, JSON]]) -> Object | None:
+    """Return the state that `diff` found these (path, op, new value) in; None if one does not fit.
+
+    Whoever shows the result compares its digest: where items of a list had names on one side only,
+    it can come out otherwise.
+    """
+    taken_apart: list[_Step] = [(steps(path), op, new) for path, op, new in changes]
+    try:
+        result = _patched(before, taken_apart, "")
+    except _MisfitError:
+        return None
+    return result if isinstance(result, dict) else None
+
+
+def _patched(value: JSON, changes: list[_Step], field: str) -> JSON:
+    inner: dict[str | int, list[_Step]] = {}
+    for path, op, new in changes:
+        if not path:
+            return new
+        inner.setdefault(path[0], []).append((path[1:], op, new))
+    if isinstance(value, list):
+        return _patched_list(value, inner, field)
+    if not isinstance(value, dict):
+        raise _MisfitError
+    result = dict(value)
+    for key, below in inner.items():
+        if not isinstance(key, str) or (key not in value and not _is(below, "add")):
+            raise _MisfitError
+        if _is(below, "remove"):
+            del result[key]
+        else:
+            result[key] = _patched(value.get(key), below, key)
+    return result
+
+
+def _patched_list(value: list[JSON], inner: dict[str | int, list[_Step]], field: str) -> JSON:
+    order = inner.pop(_ANY, None)
+    result: list[JSON] = list(value)
+    gone: set[int] = set()
+    for step, below in inner.items():
+        if _is(below, "add"):
+            result.append(below[0][2])
+            continue
+        index = _index(value, step, field)
+        if _is(below, "remove"):
+            gone.add(index)
+        else:
+            result[index] = _patched(value[index], below, "")
+    left = [item for index, item in enumerate(result) if index not in gone]
+    names = order[0][2] if order else None
+    return left if not isinstance(names, list) else [left[_index(left, n, field)] for n in names]
+
+
+def _is(changes: list[_Step], op: Op) -> bool:
+    """Whether the value itself is added or removed, rather than something in it."""
+    return changes[0][0] == () and changes[0][1] == op
+
+
+def _index(items: Sequence[JSON], step: JSON, field: str) -> int:
+    """Find an item by its position or by its name."""
+    if isinstance(step, int) and step < len(items):
+        return step
+    for keys in _MERGE_KEYS.get(field, ()):
+        names = [_name(item, keys) for item in items]
+        if step in names:
+            return names.index(step)
+    raise _MisfitError
 
 
 def _named(items: Sequence[JSON], keys: tuple[str, ...]) -> bool:

@@ -26,6 +26,9 @@ KEEP_S = 24 * 60 * 60
 
 MAX_REASON_LENGTH = 500
 
+MAX_PLAN_BYTES = 2 * 1024 * 1024
+"""Of a plan's canonical bytes. More than that no person reviews, and no page shows it well."""
+
 DIGEST_ANNOTATION = "infragate.dev/plan-digest"
 """Written with every change: after a crash the object itself says whether it was changed."""
 
@@ -164,6 +167,9 @@ class PlannedObject(_Frozen):
     """Digest of the normalized result of the dry-run; None for deletes."""
     intent: Intent
     changes: tuple[PlannedChange, ...] = ()
+    before: dict[str, JSON] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Normal form of the live object where it is changed; of a whole object that comes or goes the
+    one change has it all. Left out otherwise, so that older plans keep their bytes."""
 
 
 class Note(_Frozen):
@@ -202,6 +208,11 @@ class Plan(_Frozen):
     reason: str = Field(max_length=MAX_REASON_LENGTH)
     """The agent's words: not verified, shown as such."""
     risk: RiskNote
+    touched: tuple[Note, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What else the plan reaches: Pods, endpoints, users of a ConfigMap, owners; left out if
+    nothing was seen, so that older plans keep their bytes."""
+    rolls_back: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The id of the plan that this one takes back; left out for all others."""
     policy_sha256: str
     created_at: int
     expires_at: int

@@ -34,6 +34,7 @@ class Review:
 
     findings: tuple[Note, ...]
     risk: RiskNote
+    touched: tuple[Note, ...]
 
 
 def request_refusal(
@@ -86,7 +87,7 @@ def plan_refusal(plan: Plan, live: tuple[Object | None, ...], context: Context) 
 
 
 def review(call: PlanCall, effects: tuple[Effect, ...], context: Context) -> Review:
-    """Returns findings and risk of a plan's effects; what cannot be looked up is left out."""
+    """Returns findings, risk and reach of a plan; what cannot be looked up is left out."""
     facts = surroundings.of(call, effects, context.cluster)
     risk = guardrails.assess(call.operation, effects, facts)
     findings = tuple(
@@ -99,7 +100,13 @@ def review(call: PlanCall, effects: tuple[Effect, ...], context: Context) -> Rev
         Note(code=reason.code, message=reason.message, severity=_SEVERITY[reason.level])
         for reason in risk.reasons
     )
-    return Review(findings=findings, risk=RiskNote(level=risk.level, reasons=reasons))
+    touched = tuple(
+        Note(code=reached.code, message=reached.message, severity="info")
+        for reached in guardrails.reach(call.operation, effects, facts)
+    )
+    return Review(
+        findings=findings, risk=RiskNote(level=risk.level, reasons=reasons), touched=touched
+    )
 
 
 _SEVERITY: Final = {"low": "info", "medium": "warning", "high": "critical"}

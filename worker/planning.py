@@ -32,6 +32,7 @@ from shared.manifests import (
 )
 from shared.messages import PlanCall
 from shared.plans import (
+    MAX_PLAN_BYTES,
     PLAN_LIFETIME_S,
     Action,
     ClusterRef,
@@ -137,7 +138,8 @@ def _planned(call: PlanCall, context: Context) -> Plan | Refusal:
             return previewed
         previews.append(previewed)
     # (6) review
-    return _plan(call, tuple(previews), context)
+    plan = _plan(call, tuple(previews), context)
+    return _size_refusal(plan) or plan
 
 
 def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
@@ -225,9 +227,20 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
         requester=call.requester,
         reason=call.reason,
         risk=review.risk,
+        touched=review.touched,
         policy_sha256=context.policy.sha256,
         created_at=now,
         expires_at=now + PLAN_LIFETIME_S,
+    )
+
+
+def _size_refusal(plan: Plan) -> Refusal | None:
+    if len(plan.document()) <= MAX_PLAN_BYTES:
+        return None
+    return Refusal(
+        code="plan_too_large",
+        message=f"The plan would hold more than {MAX_PLAN_BYTES // 1024} KiB, live objects "
+        "included; nobody can review that. Split it.",
     )
 
 
@@ -253,6 +266,9 @@ def _object(preview: Previewed) -> PlannedObject:
             PlannedChange(path=change.path, op=change.op, old=change.old, new=change.new)
             for change in preview.changes
         ),
+        before=normalized(preview.live)
+        if preview.live is not None and preview.action is Action.UPDATE
+        else None,
     )
 
 

@@ -4,6 +4,7 @@ Only for the reviewer's information: what RBAC does not let us see is left out, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from shared.errors import ClusterFault
@@ -14,6 +15,8 @@ from shared.plans import Operation
 from worker.cluster import Cluster
 
 MAX_LISTED: Final = 500
+MAX_FRONTS: Final = 5
+"""Services in front of changed Deployments whose ready addresses are counted: a call for each."""
 
 FoundT = TypeVar("FoundT")
 
@@ -25,16 +28,18 @@ def of(call: PlanCall, effects: tuple[Effect, ...], cluster: Cluster) -> Facts:
     config_maps = [item.name for item in effects if item.kind is Kind.CONFIG_MAP]
     scales = call.operation in {Operation.SCALE, Operation.APPLY}
     deployments = [item for item in effects if item.kind is Kind.DEPLOYMENT and item.live]
+    serves: Mapping[str, tuple[str, ...]] = _seen(
+        lambda: _serves(cluster, namespace, deployments), {}
+    )
+    fronts = list(dict.fromkeys(name for names in serves.values() for name in names))
     return Facts(
         pods={item.name: _pods(item.live or {}) for item in deployments},
-        autoscaled=_seen(lambda: _autoscaled(cluster, namespace), frozenset())
+        autoscaled=_seen(lambda: _autoscaled(cluster, namespace), {})
         if scales and deployments
-        else frozenset(),
-        endpoints={
-            name: _seen(lambda name=name: _ready(cluster, namespace, name), 0)  # type: ignore[misc]  # a default binds the loop's name
-            for name in services
-        },
-        fronts=_seen(lambda: _fronts(cluster, namespace, effects), {}),
+        else {},
+        endpoints=_endpoints(cluster, namespace, [*services, *fronts[:MAX_FRONTS]]),
+        serves=serves,
+        fronts=_fronts(serves, effects),
         consumers=_seen(lambda: _consumers(cluster, namespace, config_maps), {})
         if config_maps
         else {},
@@ -53,12 +58,28 @@ def _pods(deployment: Mapping[str, JSON]) -> int:
     return replicas if isinstance(replicas, int) else 0
 
 
-def _autoscaled(cluster: Cluster, namespace: str) -> frozenset[str]:
+def _autoscaled(cluster: Cluster, namespace: str) -> dict[str, str]:
     found = cluster.list("HorizontalPodAutoscaler", namespace, limit=MAX_LISTED).items
-    targets = [mapping_at(item, "spec", "scaleTargetRef") for item in found]
-    return frozenset(
-        text_at(target, "name") for target in targets if text_at(target, "kind") == Kind.DEPLOYMENT
-    )
+    return {
+        text_at(item, "spec", "scaleTargetRef", "name"): _in_words(item)
+        for item in found
+        if text_at(item, "spec", "scaleTargetRef", "kind") == Kind.DEPLOYMENT
+    }
+
+
+def _in_words(autoscaler: Object) -> str:
+    spec = mapping_at(autoscaler, "spec")
+    least, most = spec.get("minReplicas", 1), spec.get("maxReplicas", "?")
+    return f"HorizontalPodAutoscaler {text_at(autoscaler, 'metadata', 'name')} ({least} to {most})"
+
+
+def _endpoints(cluster: Cluster, namespace: str, services: list[str]) -> dict[str, int]:
+    """Counts the ready addresses of each Service; what cannot be seen is left out."""
+    counted: dict[str, int] = {}
+    for name in dict.fromkeys(services):
+        with suppress(ClusterFault):
+            counted[name] = _ready(cluster, namespace, name)
+    return counted
 
 
 def _ready(cluster: Cluster, namespace: str, service: str) -> int:
@@ -77,26 +98,38 @@ def _ready(cluster: Cluster, namespace: str, service: str) -> int:
     )
 
 
-def _fronts(
-    cluster: Cluster, namespace: str, effects: tuple[Effect, ...]
+def _serves(
+    cluster: Cluster, namespace: str, deployments: list[Effect]
 ) -> dict[str, tuple[str, ...]]:
-    """Returns the Services that lead to Deployments which are left without Pods, if any are."""
-    ending = {item.name: item.live for item in effects if item.live and _ends(item)}
-    if not ending:
+    """Returns the Services that lead to the Pods of each Deployment."""
+    if not deployments:
         return {}
-    gone = {item.name for item in effects if item.kind is Kind.SERVICE and item.result is None}
     services = cluster.list(Kind.SERVICE, namespace, limit=MAX_LISTED).items
     selectors = {
         text_at(service, "metadata", "name"): mapping_at(service, "spec", "selector").items()
         for service in services
     }
     return {
-        name: tuple(
-            f"Service {service}"
+        item.name: tuple(
+            service
             for service, selector in selectors.items()
-            if selector and service not in gone and selector <= _labels(live).items()
+            if selector and selector <= _labels(item.live or {}).items()
         )
-        for name, live in ending.items()
+        for item in deployments
+    }
+
+
+def _fronts(
+    serves: Mapping[str, tuple[str, ...]], effects: tuple[Effect, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Returns the Services that stay and lead to Deployments which are left without Pods."""
+    gone = {item.name for item in effects if item.kind is Kind.SERVICE and item.result is None}
+    return {
+        item.name: tuple(
+            f"Service {service}" for service in serves.get(item.name, ()) if service not in gone
+        )
+        for item in effects
+        if _ends(item)
     }
 
 

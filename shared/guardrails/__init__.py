@@ -16,6 +16,7 @@ from shared.guardrails.findings import PlanFinding, find_in_plan
 from shared.guardrails.images import Image, read_image
 from shared.guardrails.owners import Owner, field_managers, owners
 from shared.guardrails.policy import PodSecurityLevel, Policies, Policy, read_policies
+from shared.guardrails.reach import Reached, reach
 from shared.guardrails.risk import RISK_CODES, Risk, assess
 from shared.guardrails.risk_reasons import Effect, Facts, RiskLevel, RiskReason
 from shared.guardrails.rules import RULES, Rule, Violation
@@ -31,6 +32,7 @@ __all__ = [
     "PodSecurityLevel",
     "Policies",
     "Policy",
+    "Reached",
     "Risk",
     "RiskLevel",
     "RiskReason",
@@ -45,6 +47,7 @@ __all__ = [
     "field_managers",
     "find_in_plan",
     "owners",
+    "reach",
     "read_image",
     "read_policies",
     "unknown_fields",

@@ -34,10 +34,12 @@ class Facts:
 
     pods: Mapping[str, int] = field(default_factory=dict)
     """Running Pods by Deployment."""
-    autoscaled: frozenset[str] = frozenset()
-    """Deployments whose replicas a HorizontalPodAutoscaler manages."""
+    autoscaled: Mapping[str, str] = field(default_factory=dict)
+    """What manages the replicas of a Deployment: `HorizontalPodAutoscaler web (2 to 10)`."""
     endpoints: Mapping[str, int] = field(default_factory=dict)
     """Ready addresses by Service."""
+    serves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Services that lead to the Pods of a Deployment, by its name."""
     fronts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Services that lead to the Pods of a Deployment which stops having any, by its name."""
     consumers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

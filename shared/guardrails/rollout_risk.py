@@ -9,7 +9,7 @@ from shared.guardrails.pods import Part, PodTemplate, probes
 from shared.guardrails.podsecurity import check_pod_security
 from shared.guardrails.policy import PodSecurityLevel
 from shared.guardrails.risk_reasons import Effect, Facts, RiskReason, high, medium
-from shared.manifests import JSON, mapping_at, shown, text_at
+from shared.manifests import JSON, mapping_at, normalized, shown, text_at
 from shared.plans import Operation
 
 MANY_PODS: Final = 5
@@ -25,13 +25,30 @@ def rollout_reasons(operation: Operation, effect: Effect, facts: Facts) -> Itera
     if effect.created:
         return
     yield from _selector(effect)
-    if live != result or operation is Operation.RESTART:
+    if replaces_pods(operation, effect):
         yield from _template(effect, live, result)
         yield from _replacement(effect, facts)
 
 
+def replaces_pods(operation: Operation, effect: Effect) -> bool:
+    """Say whether a Deployment that stays gets new Pods.
+
+    Judged on the normal form: a live template can hold `creationTimestamp: null`, its result not.
+    """
+    if operation is Operation.RESTART:
+        return True
+    live, result = (normalized(dict(body or {})) for body in (effect.live, effect.result))
+    return PodTemplate.of(live) != PodTemplate.of(result)
+
+
+def replicas(body: Mapping[str, JSON] | None) -> int:
+    """Return how many Pods a Deployment asks for; 1 is the API's default."""
+    value = mapping_at(body, "spec").get("replicas")
+    return value if isinstance(value, int) else 1
+
+
 def _replicas(effect: Effect, facts: Facts) -> Iterator[RiskReason]:
-    before, after = _count(effect.live), _count(effect.result)
+    before, after = replicas(effect.live), replicas(effect.result)
     if effect.created or before == after:
         return
     message = f"{effect} goes from {before} to {after} replicas"
@@ -41,11 +58,6 @@ def _replicas(effect: Effect, facts: Facts) -> Iterator[RiskReason]:
         yield medium("scale_down", f"{message}.")
     if effect.name in facts.autoscaled:
         yield medium("autoscaled", f"{message}; this will be reverted by its autoscaler.")
-
-
-def _count(body: Mapping[str, JSON] | None) -> int:
-    value = mapping_at(body, "spec").get("replicas")
-    return value if isinstance(value, int) else 1
 
 
 def _selector(effect: Effect) -> Iterator[RiskReason]:

@@ -14,6 +14,7 @@ from shared.diff_telling import (
 from shared.diffs import (
     Change,
     diff,
+    patched,
     steps,
 )
 from shared.manifests import JSON, Kind, Object
@@ -176,70 +177,6 @@ OBJECTS: st.SearchStrategy[Object] = st.dictionaries(
 )
 
 
-def patched(live: Object, changes: tuple[Change, ...]) -> Object:
-    """Apply a diff by nothing but its paths and new values: if that works, the diff is complete."""
-    root: JSON = {"": copy.deepcopy(live)}
-    removals: list[tuple[list[JSON], JSON]] = []
-    for change in changes:
-        assert isinstance(root, dict)
-        root = put(root, ("", *steps(change.path)), change, removals)
-    for where, item in removals:
-        where[:] = [other for other in where if other is not item]
-    assert isinstance(root, dict)
-    result = root[""]
-    assert isinstance(result, dict)
-    return result
-
-
-def put(
-    value: JSON,
-    path: tuple[str | int, ...],
-    change: Change,
-    removals: list[tuple[list[JSON], JSON]],
-    field: str = "",
-) -> JSON:
-    if not path:
-        return copy.deepcopy(change.new)
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        assert isinstance(step, str)
-        if change.op == "remove" and not rest:
-            del value[step]
-        else:
-            value[step] = put(value.get(step), rest, change, removals, step)
-        return value
-    assert isinstance(value, list)
-    if step == "*" and change.path.endswith("[*]") and not rest:
-        return reordered(value, change, field)
-    index = position(value, step, field)
-    if change.op == "remove" and not rest:
-        removals.append((value, value[index]))
-    elif index == len(value):
-        value.append(copy.deepcopy(change.new))
-    else:
-        value[index] = put(value[index], rest, change, removals)
-    return value
-
-
-def position(value: list[JSON], step: str | int, field: str) -> int:
-    if isinstance(step, int):
-        return step
-    names = [names_of(item, field) for item in value]
-    return next((i for i, found in enumerate(names) if step in found), len(value))
-
-
-def names_of(item: JSON, field: str) -> list[str | None]:
-    return [diffs._name(item, keys) for keys in diffs._MERGE_KEYS.get(field, ())]
-
-
-def reordered(value: list[JSON], change: Change, field: str) -> JSON:
-    assert isinstance(change.new, list)
-    order = [str(name) for name in change.new]
-    gone = [item for item in value if not set(order) & {str(n) for n in names_of(item, field)}]
-    kept = [value[position(value, name, field)] for name in order]
-    return [*kept, *gone]
-
-
 @given(OBJECTS, OBJECTS)
 @settings(max_examples=100, deadline=None)
 def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Object) -> None:
@@ -250,7 +187,28 @@ def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Ob
 @given(OBJECTS, OBJECTS)
 @settings(max_examples=100, deadline=None)
 def test_the_differences_alone_turn_one_into_the_other(live: Object, result: Object) -> None:
-    assert diffs._same(patched(live, diff(live, result)), result)
+    changes = [(change.path, change.op, change.new) for change in diff(live, result)]
+
+    assert diffs._same(patched(live, changes), result)
+
+
+@pytest.mark.parametrize(
+    ("path", "op"),
+    [
+        ("spec.missing", "change"),
+        ("spec.missing.deeper", "change"),
+        ("spec.missing", "remove"),
+        ("spec.replicas.deeper", "add"),
+        (f"{POD}.containers[other].image", "change"),
+        (f"{POD}.containers[other]", "remove"),
+        (f"{POD}.containers[7]", "change"),
+        (f"{POD}[web]", "remove"),
+        ("spec[0]", "add"),
+        ("", "change"),
+    ],
+)
+def test_a_difference_that_is_of_another_object_does_not_fit(path: str, op: diffs.Op) -> None:
+    assert patched(deployment(web(), replicas=2), [(path, op, "x")]) is None
 
 
 @given(OBJECTS, OBJECTS)

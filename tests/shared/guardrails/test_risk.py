@@ -37,7 +37,7 @@ CASES: list[tuple[str, str, Object | None, Object | None, Facts]] = [
         "medium",
         deployment(),
         SCALED,
-        Facts(autoscaled=frozenset({"web"})),
+        Facts(autoscaled={"web": "HorizontalPodAutoscaler web"}),
     ),
     (
         "config_consumers",
@@ -186,7 +186,7 @@ def test_what_stays_as_it_is_is_no_reason() -> None:
     rights: JSON = {"runAsUser": 0}
     live = with_at(container(securityContext=rights), "spec.template.spec.securityContext", rights)
     stopped = with_at(deployment(), "spec.replicas", 0)
-    scaled_by_others = Facts(autoscaled=frozenset({"web"}))
+    scaled_by_others = Facts(autoscaled={"web": "HorizontalPodAutoscaler web"})
 
     assert codes(risk(live, with_at(live, IMAGE, "nginx:1.28"))) == {"image_change"}
     assert codes(risk(stopped, stopped, scaled_by_others, Operation.RESTART)) == set()
@@ -210,7 +210,10 @@ def test_a_deployment_without_a_number_has_one_replica() -> None:
 def test_a_new_deployment_stops_nothing() -> None:
     stopped = with_at(deployment(), "spec.replicas", 0)
 
-    assert codes(risk(None, stopped, Facts(autoscaled=frozenset({"web"})))) == set()
+    assert (
+        codes(risk(None, stopped, Facts(autoscaled={"web": "HorizontalPodAutoscaler web"})))
+        == set()
+    )
 
 
 def test_without_pods_nothing_stops_before_others_start() -> None:

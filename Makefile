@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench-installed
 PYTEST_ARGS ?=
 
 .PHONY: help up demo test check format lint bench cluster-test conformance lock clean
@@ -50,8 +51,16 @@ format: $(STAMP) ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## measure, as ratios within one run
+bench: $(BENCH_STAMP) ## measure beside references: make bench ARGS="--only queue --quick"
 	$(BIN)/python -m bench $(ARGS)
+
+$(BENCH_STAMP): $(STAMP) requirements/bench.lock
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock ; \
+	else \
+	  $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/bench.lock ; \
+	fi
+	@touch $@
 
 cluster-test: $(STAMP) ## the cluster suite on a real cluster: make cluster-test KUBECONFIG=...
 	INFRAGATE_TEST_KUBECONFIG="$${INFRAGATE_TEST_KUBECONFIG:-$(KUBECONFIG)}" $(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
@@ -64,6 +73,7 @@ lock: ## resolve the dependencies anew
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --extra api --extra worker --extra otel pyproject.toml -o requirements/dev.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra api --extra otel pyproject.toml -c requirements/dev.lock -o requirements/api.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra worker --extra otel pyproject.toml -c requirements/dev.lock -o requirements/worker.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group bench -c requirements/dev.lock -o requirements/bench.lock
 
 clean: ## forget the environment and the local state
 	rm -rf $(VENV) .infragate

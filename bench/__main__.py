@@ -1,88 +1,110 @@
-"""`make bench`: starts a stack of its own, measures, prints one table and writes it as JSON.
+"""`make bench`: starts what it needs, measures, prints one table; JSON, Markdown, plots beside it.
 
-On the simulated cluster unless `--kubeconfig` names a real one. Figures are ratios within one run:
-the absolute times say what machine this was.
+On the simulated cluster unless `--kubeconfig` names a real one. Ours and the reference are taken
+in turns within one run: absolute values say what machine this was, ratios hold elsewhere too.
 """
 
-import asyncio
 import json
-import os
 import sys
-import tempfile
-from argparse import ArgumentParser
-from dataclasses import asdict
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from bench.figures import Direct, Figure, measured
-from dev.demo.agent import connected
-from dev.stack.alone import alone
-from dev.stack.opening import claimed, opened, wish_from
-from dev.stack.places import Places, Record
-from dev.stack.running import noted_signals
-from dev.stack.tokens import token
+from bench import plots, report
+from bench.bench import Bench
+from bench.figures import Found
+from bench.groups import GROUPS
+from bench.load.loader import loader
+from bench.machine import Machine, this_machine
+from bench.report import Report
+from dev.stack.running import ToldToStop
+from shared.errors import Fault
 
 RESULTS: Final = Path(__file__).parent / "results"
+MEASURED: Final = 0
+NOT_ALL: Final = 1
+WIDTH: Final = 130
+"""Of a table that goes to a file."""
 
 
-def main() -> int:
-    """Measures once; the exit code says whether it could, not how fast it is."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures once; the exit code says whether everything could be, not how fast it is."""
+    options = _parser().parse_args(arguments)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    machine = this_machine()
+    chosen = [group for group in GROUPS if not options.only or group.name in options.only]
+    found: list[Found] = []
+    failed = 0
+    with loader() as load:
+        bench = Bench(
+            load=load,
+            kubeconfig=options.kubeconfig and options.kubeconfig.resolve(),
+            admin=options.admin_kubeconfig and options.admin_kubeconfig.resolve(),
+            rounds=1 if options.quick else options.rounds,
+            quick=options.quick,
+        )
+        for group in chosen:
+            console.print(f"[dim]{group.name}: {group.about}[/]")
+            try:
+                found.append(group.measure(bench))
+            except ToldToStop:
+                return NOT_ALL
+            except Fault as fault:
+                failed += 1
+                found.append(Found(not_run=(f"{group.name}: {fault}",)))
+    _tell(_report(bench, machine, found), options.out, console)
+    return NOT_ALL if failed else MEASURED
+
+
+def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--kubeconfig", type=Path, help="a real cluster with the demo namespace")
-    options = parser.parse_args()
-    console = Console()
-    with tempfile.TemporaryDirectory(prefix="infragate-bench-") as folder:
-        where = Places(state=Path(folder).resolve())
-        wish = wish_from(
-            kubeconfig=options.kubeconfig,
-            sandbox=options.kubeconfig is None,
-            namespaces="mcp-nginx-demo",
-            workers=1,
-            environment=os.environ,
-        )
-        kubeconfig = options.kubeconfig or where.sandbox / "applier.kubeconfig"
-        with alone(where), noted_signals() as signals:
-            record = claimed(where, gateway_port=0, issuer_port=0)
-            with opened(where, record, wish, signals, lambda _part, _seconds: None):
-                figures = asyncio.run(_measure(where, record, kubeconfig))
-    cluster = "simulated" if options.kubeconfig is None else "real"
-    console.print(_table(figures, cluster))
-    _write(figures, cluster)
-    return 0
+    add = parser.add_argument
+    add("--only", type=_groups, default=(), help=f"comma separated: {', '.join(_NAMES)}")
+    add("--quick", action="store_true", help="shows that it works; figures are worth nothing")
+    add("--rounds", type=int, default=5, help="in turns with the reference; default 5")
+    add("--kubeconfig", type=Path, help="a real cluster with the demo namespace")
+    add("--admin-kubeconfig", type=Path, help="may create a namespace and 5,000 Pods there")
+    add("--out", type=Path, default=RESULTS, help="folder for JSON, Markdown and plots")
+    return parser
 
 
-async def _measure(where: Places, record: Record, kubeconfig: Path) -> tuple[Figure, ...]:
-    async with connected(record.mcp, token(where, "dev-requester")) as agent:
-        direct = Direct(kubeconfig)
-        async with direct.http:
-            return await measured(agent, direct)
+_NAMES: Final = tuple(group.name for group in GROUPS)
 
 
-def _table(figures: tuple[Figure, ...], cluster: str) -> Table:
-    table = Table(title=f"InfraGate beside direct API calls, {cluster} cluster")
-    for column in ("figure", "ours", "reference", "ratio", "budget", ""):
-        table.add_column(column, justify="left" if column == "figure" else "right")
-    for figure in figures:
-        budget = "" if figure.budget is None else f"{figure.budget:.1f}"
-        table.add_row(
-            figure.name,
-            figure.ours,
-            figure.reference,
-            f"{figure.ratio:.2f}",
-            budget,
-            figure.verdict,
-        )
-    return table
+def _groups(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if unknown := set(names) - set(_NAMES):
+        raise ArgumentTypeError(f"no such group: {', '.join(sorted(unknown))}")
+    return names
 
 
-def _write(figures: tuple[Figure, ...], cluster: str) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    rows = [{**asdict(figure), "verdict": figure.verdict} for figure in figures]
-    text = json.dumps({"cluster": cluster, "figures": rows}, indent=2)
-    (RESULTS / f"{cluster}.json").write_text(text + "\n", encoding="utf-8")
+def _report(bench: Bench, machine: Machine, found: Sequence[Found]) -> Report:
+    return Report(
+        cluster=bench.cluster,
+        machine=machine,
+        rounds=bench.rounds,
+        quick=bench.quick,
+        figures=tuple(figure for one in found for figure in one.figures),
+        curves=tuple(curve for one in found for curve in one.curves),
+        not_run=tuple(why for one in found for why in one.not_run),
+    )
+
+
+def _tell(made: Report, folder: Path, console: Console) -> None:
+    console.print(report.terminal(made))
+    for why in made.not_run:
+        console.print(f"not run: {why}", markup=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(made.document(), indent=2, ensure_ascii=False)
+    (folder / f"{made.cluster}.json").write_text(document + "\n", "utf-8")
+    (folder / f"{made.cluster}.md").write_text(report.markdown(made), "utf-8")
+    image = folder / f"{made.cluster}.svg"
+    if made.curves and not plots.draw(made.curves, made.title, image):
+        console.print("No image: matplotlib is not installed; `make bench` installs it.")
+    console.print(f"JSON, Markdown and image: {folder}/{made.cluster}.*", markup=False)
 
 
 if __name__ == "__main__":

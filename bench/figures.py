@@ -1,149 +1,173 @@
-"""The figures: each of ours beside its reference, in interleaved rounds of one run.
+"""A figure: what we take, what the reference takes, what the budget allows, and whether it is met.
 
-The reference of a call is what it costs to make the same API calls directly, with the same
-credentials, over one warm connection.
+Pure. The reference was measured in the same run, in turns with ours: absolute values say what
+machine it was, ratios hold on others too.
 """
 
-import base64
-import json
-import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from enum import StrEnum
+from typing import Final
 
-import httpx2
 
-from bench.timing import Call, Timed, joined, timed
-from dev.demo.agent import Agent
+class Unit(StrEnum):
+    """What is measured, in which unit it is kept."""
 
-ROUNDS: Final = 5
-NAMESPACE: Final = "mcp-nginx-demo"
-DEPLOYMENT: Final = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/nginx"
+    SECONDS = "s"
+    PER_SECOND = "/s"
+    BYTES = "B"
+    TIMES = "×"  # noqa: RUF001 - times
+    COUNT = ""
+
+
+class Better(StrEnum):
+    """Which way is good."""
+
+    LOWER = "≤"
+    HIGHER = "≥"
+
+
+class Judged(StrEnum):
+    """What a budget speaks of."""
+
+    OURS = "ours"
+    RATIO = "ratio"
+
+
+class Verdict(StrEnum):
+    """What the table says of a figure; a figure without a budget is there to be seen."""
+
+    MET = "met"
+    NOT_MET = "not met"
+    NO_BUDGET = ""
+
+
+_MILLI: Final = 1_000
+_MEGA: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A value in its base unit: seconds, bytes, calls per second."""
+
+    value: float
+    unit: Unit
+
+    def __str__(self) -> str:
+        """Returns it as a person reads it."""
+        match self.unit:
+            case Unit.SECONDS if self.value < 1:
+                return f"{self.value * _MILLI:.2f} ms"
+            case Unit.SECONDS:
+                return f"{self.value:.1f} s"
+            case Unit.BYTES:
+                return f"{self.value / _MEGA:.1f} MB"
+            case Unit.PER_SECOND:
+                return f"{self.value:.0f}/s"
+            case Unit.TIMES:
+                return f"{self.value:.2f}{Unit.TIMES}"
+            case Unit.COUNT:
+                return f"{self.value:.0f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a figure may be. `beyond` is what would be better still; None where nothing is named."""
+
+    limit: float
+    of: Judged = Judged.RATIO
+    better: Better = Better.LOWER
+    beyond: float | None = None
+
+    def allows(self, value: float) -> bool:
+        """Says whether `value` is good enough."""
+        return value <= self.limit if self.better is Better.LOWER else value >= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table: `ours` over `reference`, and what it may be at most."""
+    """One line of the table."""
 
+    group: str
     name: str
-    ours: str
-    reference: str
-    ratio: float
-    budget: float | None = None
+    ours: Measure
+    reference: Measure | None = None
+    budget: Budget | None = None
+    note: str = ""
+    """What the reference is, or under which conditions this was measured."""
+
+    def __post_init__(self) -> None:
+        """A budget for a ratio needs something to be a ratio to.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.budget and self.budget.of is Judged.RATIO and self.ratio is None:
+            raise ValueError(f"{self.name}: a budget for a ratio, and no reference")
 
     @property
-    def verdict(self) -> str:
-        """Whether the budget is met."""
+    def ratio(self) -> float | None:
+        """Ours over the reference's; None without a reference, or where that is nothing."""
+        if self.reference is None or not self.reference.value:
+            return None
+        return self.ours.value / self.reference.value
+
+    @property
+    def judged(self) -> Measure | None:
+        """What the budget is compared with."""
         if self.budget is None:
-            return ""
-        return "met" if self.ratio <= self.budget else "not met"
+            return None
+        if self.budget.of is Judged.OURS:
+            return self.ours
+        return None if self.ratio is None else Measure(value=self.ratio, unit=Unit.TIMES)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the budget is met."""
+        if self.budget is None or self.judged is None:
+            return Verdict.NO_BUDGET
+        return Verdict.MET if self.budget.allows(self.judged.value) else Verdict.NOT_MET
 
 
-class Direct:
-    """The API server without us: one warm connection, the worker's own credentials."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Values for a plot: each line of `lines` is a row of points, by what it shows."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        document: dict[str, Any] = _document(kubeconfig)
-        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-        context = ssl.create_default_context(cadata=_authority(cluster))
-        self.http = httpx2.AsyncClient(
-            base_url=cluster["server"],
-            headers={"Authorization": f"Bearer {user['token']}"},
-            verify=context,
-            trust_env=False,
-        )
-
-    async def get(self) -> None:
-        """Reads one Deployment."""
-        (await self.http.get(DEPLOYMENT)).raise_for_status()
-
-    async def plan(self) -> None:
-        """Makes the calls that planning a scale makes: read, then dry-run."""
-        live = (await self.http.get(DEPLOYMENT)).json()
-        patch = [
-            {"op": "test", "path": "/metadata/uid", "value": live["metadata"]["uid"]},
-            {"op": "replace", "path": "/spec/replicas", "value": 4},
-        ]
-        answer = await self.http.patch(
-            DEPLOYMENT,
-            params={"dryRun": "All", "fieldManager": "infragate"},
-            content=json.dumps(patch),
-            headers={"Content-Type": "application/json-patch+json"},
-        )
-        answer.raise_for_status()
+    name: str
+    x: str
+    y: str
+    lines: dict[str, tuple[tuple[float, float], ...]]
 
 
-async def measured(agent: Agent, direct: Direct) -> tuple[Figure, ...]:
-    """Returns all figures."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one group of figures found out."""
 
-    async def read() -> None:
-        await agent.asked("get_k8s_resource", namespace=NAMESPACE, kind="Deployment", name="nginx")
-
-    async def plan() -> None:
-        await agent.asked("request_scale_deployment", namespace=NAMESPACE, name="nginx", replicas=4)
-
-    read_one, get_one = await _paired(read, direct.get, count=60)
-    read_eight, get_eight = await _paired(read, direct.get, count=160, clients=8)
-    planned, plan_direct = await _paired(plan, direct.plan, count=20)
-    return (
-        _p50("read call, 1 client, p50", read_one, get_one, budget=3.0),
-        _rate("read call, 8 clients, calls/s", read_eight, get_eight),
-        Figure(
-            name="read call, 8 clients, p99 over p50",
-            ours=_ms(read_eight.p99),
-            reference=_ms(read_eight.p50),
-            ratio=read_eight.p99 / read_eight.p50,
-            budget=3.0,
-        ),
-        _p50("plan (scale), p50", planned, plan_direct, budget=1.6),
-    )
+    figures: tuple[Figure, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    not_run: tuple[str, ...] = ()
+    """What could not be measured here, and why: one sentence each."""
 
 
-async def _paired(
-    ours: Call, reference: Call, *, count: int, clients: int = 1
-) -> tuple[Timed, Timed]:
-    """Both in turn, so that a machine that slows down slows both."""
-    await timed(ours, count=clients * 2, clients=clients)
-    mine: list[Timed] = []
-    theirs: list[Timed] = []
-    for _ in range(ROUNDS):
-        mine.append(await timed(ours, count=count // ROUNDS, clients=clients))
-        theirs.append(await timed(reference, count=count // ROUNDS, clients=clients))
-    return joined(mine), joined(theirs)
+def seconds(value: float) -> Measure:
+    """Returns a time."""
+    return Measure(value=value, unit=Unit.SECONDS)
 
 
-def _p50(name: str, ours: Timed, reference: Timed, *, budget: float) -> Figure:
-    return Figure(
-        name=name,
-        ours=_ms(ours.p50),
-        reference=_ms(reference.p50),
-        ratio=ours.p50 / reference.p50,
-        budget=budget,
-    )
+def per_second(value: float) -> Measure:
+    """Returns a rate."""
+    return Measure(value=value, unit=Unit.PER_SECOND)
 
 
-def _rate(name: str, ours: Timed, reference: Timed) -> Figure:
-    return Figure(
-        name=name,
-        ours=f"{ours.per_second:.0f}/s",
-        reference=f"{reference.per_second:.0f}/s",
-        ratio=ours.per_second / reference.per_second,
-    )
+def size(value: float) -> Measure:
+    """Returns a number of bytes."""
+    return Measure(value=value, unit=Unit.BYTES)
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"
+def times(value: float) -> Measure:
+    """Returns a plain ratio."""
+    return Measure(value=value, unit=Unit.TIMES)
 
 
-def _document(kubeconfig: Path) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - kubeconfigs of real clusters are YAML
-
-    document: dict[str, Any] = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    return document
-
-
-def _authority(cluster: Mapping[str, str]) -> str:
-    if "certificate-authority-data" in cluster:
-        return base64.b64decode(cluster["certificate-authority-data"]).decode()
-    return Path(cluster["certificate-authority"]).read_text(encoding="utf-8")
+def count(value: float) -> Measure:
+    """Returns a plain number."""
+    return Measure(value=value, unit=Unit.COUNT)

@@ -113,6 +113,10 @@ class Stack:
         if self._guardian is not None:
             self._guardian.dismiss()
 
+    def pid(self, part: str) -> int:
+        """Returns the process id of a part that was started."""
+        return self._running[part].pid
+
     def _start_what_can(self) -> None:
         for part in self._parts:
             if part.name not in self._running and set(part.needs) <= self._ready.keys():

@@ -176,7 +176,7 @@ class Live:
             yield client
 
     def pid(self, part: str) -> int:
-        return self.stack._running[part].pid
+        return self.stack.pid(part)
 
     def audit(self) -> list[dict[str, Any]]:
         """The audit records of the workers, of each the oldest first."""

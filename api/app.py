@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 from fastapi import FastAPI
 from mcp.server.lowlevel.server import Server
 from starlette.types import ASGIApp
@@ -24,6 +25,7 @@ from api.login import Login
 from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
+from api.plan_ear import PlanEar
 from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
 from api.resources import Resources
@@ -61,16 +63,18 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     )
     keys = _provider_keys(settings)
     _say_what_is_not_covered(settings)
+    ear = PlanEar()
     if settings.serves == "approvals":
-        web = _web(settings, redis, dispatch, sessions=None)
+        web = _web(settings, redis, dispatch, ear, sessions=None)
         return Numbering(_with_pages(web, settings, redis, dispatch, keys))
     sessions = SharedSessions(
-        _server(settings, redis, dispatch),
+        _server(settings, redis, dispatch, ear),
         redis,
+        ear,
         clock=time.time,
         max_request_body_size=settings.body_limit_bytes,
     )
-    web = _web(settings, redis, dispatch, sessions=sessions)
+    web = _web(settings, redis, dispatch, ear, sessions=sessions)
     other: ASGIApp = web
     if settings.serves == "all":
         other = _with_pages(web, settings, redis, dispatch, keys)
@@ -103,14 +107,16 @@ def _fair_use(settings: GatewaySettings, redis: AsyncRedis) -> Callable[[ASGIApp
     return partial(FairUse, allowance=allowance, at_a_time=settings.requests_at_a_time)
 
 
-def _server(settings: GatewaySettings, redis: AsyncRedis, dispatch: Dispatch) -> Server[Any]:
+def _server(
+    settings: GatewaySettings, redis: AsyncRedis, dispatch: Dispatch, ear: PlanEar
+) -> Server[Any]:
     """What agents speak with."""
     plans = PlanView(redis)
-    desk = Desk(dispatch, plans, settings, time.time)
+    desk = Desk(dispatch, plans, ear, settings, time.time)
     return make_server(
         desk,
         VERSION,
-        resources=Resources(desk, plans, McpFollowStore(redis)),
+        resources=Resources(desk, plans, McpFollowStore(redis), ear, clock=time.time),
         completer=Completer(desk, settings.oauth_scope),
         security=request_state_security(settings.state_key_file, audience=SERVER_NAME),
     )
@@ -120,6 +126,7 @@ def _web(
     settings: GatewaySettings,
     redis: AsyncRedis,
     dispatch: Dispatch,
+    ear: PlanEar,
     *,
     sessions: SharedSessions | None,
 ) -> FastAPI:
@@ -131,6 +138,9 @@ def _web(
             stack.push_async_callback(redis.aclose)
             await dispatch.start()
             stack.push_async_callback(dispatch.stop)
+            ears = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(ears.cancel_scope.cancel)
+            ears.start_soon(ear.listen, redis)
             if sessions is not None:
                 await stack.enter_async_context(sessions.run())
             log.info("gateway.started", serves=settings.serves, version=VERSION)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from pydantic import ValidationError
 
 from api.callers import Caller
+from api.plan_ear import LOOK_S, PlanEar
 from shared.errors import Fault, Refusal
 from shared.manifests import JSON
 from shared.messages import Announcement, ApplyCall, Call, PlanCall, Progress, ReadCall, Role
@@ -21,10 +22,7 @@ from shared.questions import question_from
 from shared.requests import request_refusal
 from shared.results import Result, result_from
 from shared.settings import GatewaySettings
-from shared.stores.plans import PlanView, StoredPlan
-
-POLL_S: Final = 0.5
-"""Between two looks at a plan that somebody waits for."""
+from shared.stores.plans import MAX_ID_LENGTH, PlanView, StoredPlan
 
 MAX_WAIT_S: Final = 300
 
@@ -79,11 +77,13 @@ class Desk:
         self,
         dispatch: Dispatch,
         plans: PlanView,
+        ear: PlanEar,
         settings: GatewaySettings,
         clock: Callable[[], float],
     ) -> None:
         self._dispatch = dispatch
         self._plans = plans
+        self._ear = ear
         self._settings = settings
         self._clock = clock
 
@@ -207,15 +207,18 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        while True:
-            found = await self.own_plan(caller, plan_id)
-            waited = loop.time() - started
-            if isinstance(found, Refusal) or waited >= wait_s:
-                return found
-            if self._state(*found) is not State.PENDING:
-                return found
-            await report(waited, wait_s, f"Waiting for a person to decide: {self.url_of(plan_id)}")
-            await asyncio.sleep(min(POLL_S, wait_s - waited))
+        with self._ear.hearing([plan_id]) as heard:
+            while True:
+                found = await self.own_plan(caller, plan_id)
+                waited = loop.time() - started
+                if isinstance(found, Refusal) or waited >= wait_s:
+                    return found
+                if self._state(*found) is not State.PENDING:
+                    return found
+                told = f"Waiting for a person to decide: {self.url_of(plan_id)}"
+                await report(waited, wait_s, told)
+                lives_s = found[1].expires_at - self._clock()
+                await heard.wait(min(LOOK_S, wait_s - waited, lives_s))
 
     async def own_plan(self, caller: Caller, plan_id: str) -> tuple[StoredPlan, Plan] | Refusal:
         """Returns the caller's plan; another's and an unknown one are the same.
@@ -224,7 +227,7 @@ class Desk:
             RedisUnavailable: nobody knows.
         """
         unknown = Refusal(code="no_such_plan", message="There is no such plan of yours.")
-        if not plan_id or len(plan_id) > 64:  # noqa: PLR2004 - twice the length of our ids
+        if not plan_id or len(plan_id) > MAX_ID_LENGTH:
             return unknown
         stored = await self._plans.load(plan_id)
         plan = stored.plan() if stored is not None else unknown

@@ -3,11 +3,11 @@
 That is its session's own stream or, after a connection broke, the rest of a request's answer.
 """
 
-import asyncio
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any, Final, Self
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
 import anyio
 from mcp_types.version import is_version_at_least
@@ -15,9 +15,9 @@ from sse_starlette import EventSourceResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.exchanges import RETRY_MS, event_id
-from api.following import LOOK_S as FOLLOW_S
 from api.following import SessionFollower
 from api.handshakes import Seat
+from api.plan_ear import Heard, PlanEar
 from api.wire import Wire
 from shared.errors import RedisUnavailable
 from shared.stores.mcp_events import STANDALONE, Event, McpEventLog
@@ -35,6 +35,21 @@ LONGEST_S: Final = 60 * 60
 SseEvent = dict[str, Any]
 
 
+@dataclass(slots=True)
+class _Watch:
+    """What one stream hears of: its session, and the plans that it follows."""
+
+    heard: Heard
+    ended: bool = False
+
+    def hear(self, told: Told) -> None:
+        """Takes what a replica says about the session."""
+        if told.kind == "said":
+            return
+        self.ended = self.ended or told.kind == "ended"
+        self.heard.wake()
+
+
 class EventStreams:
     """Feeds the streams that clients hold open at this replica."""
 
@@ -43,12 +58,14 @@ class EventStreams:
         sessions: McpSessionStore,
         log: McpEventLog,
         wire: Wire,
+        ear: PlanEar,
         follower: SessionFollower,
     ) -> None:
         self._sessions = sessions
         self._follower = follower
         self._log = log
         self._wire = wire
+        self._ear = ear
 
     async def of_session(self, seat: Seat, after: str | None) -> ASGIApp | None:
         """The session's own stream, from now on or after an entry; None if it is taken.
@@ -88,7 +105,7 @@ class EventStreams:
         if is_version_at_least(seat.session.protocol_version, "2025-11-25"):
             yield _primed(STANDALONE, entry)
         began = touched = anyio.current_time()
-        with _Watch(self._wire, seat.session_id) as watch:
+        with self._watching(seat) as watch:
             try:
                 while not watch.ended and anyio.current_time() - began < LONGEST_S:
                     try:
@@ -97,7 +114,7 @@ class EventStreams:
                         if anyio.current_time() - touched >= TOUCH_S:
                             touched = anyio.current_time()
                             await self._sessions.touch(seat.session_id, seat.session.owner)
-                        follows = await self._follower.look(seat.session_id)
+                        known = await self._follower.look(seat.session_id)
                         events = await self._log.after(seat.session_id, STANDALONE, entry)
                     except RedisUnavailable:  # it comes back, and the stream goes on
                         await anyio.sleep(LOOK_FOR_ANSWER_S)
@@ -105,7 +122,9 @@ class EventStreams:
                     for event in events:
                         entry = event.entry
                         yield _told(STANDALONE, event)
-                    await watch.something(within_s=FOLLOW_S if follows else LOOK_S)
+                    self._ear.follow(watch.heard, known)
+                    next_look_s = self._follower.next_look_s(known)
+                    await watch.heard.wait(min(LOOK_S, next_look_s))
             finally:
                 await self._leave(seat, holder)
 
@@ -113,7 +132,7 @@ class EventStreams:
         self, seat: Seat, stream: str, entry: str
     ) -> AsyncGenerator[SseEvent]:
         began = known = anyio.current_time()
-        with _Watch(self._wire, seat.session_id) as watch:
+        with self._watching(seat) as watch:
             while not watch.ended and anyio.current_time() - began < LONGEST_S:
                 try:
                     alive = await self._log.is_alive(seat.session_id, stream)
@@ -130,7 +149,15 @@ class EventStreams:
                     known = anyio.current_time()
                 if anyio.current_time() - known >= PATIENCE_S:
                     return
-                await watch.something(within_s=LOOK_FOR_ANSWER_S)
+                await watch.heard.wait(LOOK_FOR_ANSWER_S)
+
+    @contextmanager
+    def _watching(self, seat: Seat) -> Iterator[_Watch]:
+        """While this lasts, the stream is woken when there may be something to tell."""
+        with self._ear.hearing(()) as heard:
+            watch = _Watch(heard)
+            with self._wire.hearing(seat.session_id, watch.hear):
+                yield watch
 
     async def _leave(self, seat: Seat, holder: str) -> None:
         with anyio.move_on_after(LOOK_FOR_ANSWER_S, shield=True):
@@ -138,34 +165,6 @@ class EventStreams:
                 await self._sessions.leave_stream(seat.session_id, holder)
             except RedisUnavailable:
                 return  # it runs out by itself
-
-
-class _Watch:
-    """Wakes somebody who waits for something new in a session."""
-
-    def __init__(self, wire: Wire, session_id: str) -> None:
-        self.ended = False
-        self._new = asyncio.Event()
-        self._hearing = wire.hearing(session_id, self._hear)
-
-    def __enter__(self) -> Self:
-        self._hearing.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._hearing.__exit__(None, None, None)
-
-    async def something(self, *, within_s: float) -> None:
-        """Returns when there is something new, at the latest after a while."""
-        with anyio.move_on_after(within_s):
-            await self._new.wait()
-        self._new.clear()
-
-    def _hear(self, told: Told) -> None:
-        if told.kind == "said":
-            return
-        self.ended = self.ended or told.kind == "ended"
-        self._new.set()
 
 
 def _primed(stream: str, entry: str) -> SseEvent:

@@ -1,24 +1,28 @@
 """Telling clients that something has happened to a plan: as an update of its resource.
 
-Plans lie in Redis, so every replica finds out by looking, wherever a person has decided.
+Plans lie in Redis and workers say there which one moved, so every replica hears of it, wherever a
+person has decided. That a plan expired is said by nobody: whoever follows one looks when it does.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import anyio
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.server.subscriptions import ResourceUpdated, SubscriptionBus
 
+from api.plan_ear import LOOK_S, PlanEar
 from shared.errors import RedisUnavailable
+from shared.plans import State, state_at
 from shared.stores.mcp_events import STANDALONE, McpEventLog
-from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_follows import Followed, McpFollowStore
 from shared.stores.plans import PlanView
 
-LOOK_S: Final = 1.0
-"""Between two looks at plans that somebody follows; one round trip for all of one client."""
-
 _SCHEME: Final = "plan://"
+_CAN_EXPIRE: Final = frozenset({State.PENDING.value, State.APPROVED.value})
+
+Clock = Callable[[], float]
 
 
 def plan_uri(plan_id: str) -> str:
@@ -34,45 +38,81 @@ def plan_id_in(uri: str) -> str | None:
 class SessionFollower:
     """Tells a session of the handshake era, on its own stream, what its plans have become."""
 
-    def __init__(self, follows: McpFollowStore, plans: PlanView, log: McpEventLog) -> None:
+    def __init__(
+        self, follows: McpFollowStore, plans: PlanView, log: McpEventLog, *, clock: Clock
+    ) -> None:
+        """`clock` gives epoch seconds."""
         self._follows = follows
         self._plans = plans
         self._log = log
+        self._clock = clock
 
-    async def look(self, session_id: str) -> bool:
-        """Adds to the session's stream what is new; says whether it follows anything at all.
+    async def look(self, session_id: str) -> Mapping[str, Followed]:
+        """Adds to the session's stream what is new; returns what its client now knows.
 
         Raises:
             RedisUnavailable: nobody knows.
         """
         known = await self._follows.followed(session_id)
         if not known:
-            return False
-        changed = _changed(known, await self._plans.states(sorted(known)))
+            return known
+        changed = await _changed(known, self._plans, self._clock)
         for plan_id in changed:
             await self._log.append(session_id, STANDALONE, _updated(plan_id), last=False)
         if changed:
             await self._follows.told(session_id, changed)
-        return True
+        return {**known, **changed}
+
+    def next_look_s(self, known: Mapping[str, Followed]) -> float:
+        """Returns when to look again if nothing is heard: in time for whatever expires first."""
+        return _next_look_s(known, self._clock)
 
 
-async def watch(plans: PlanView, plan_ids: list[str], bus: InMemorySubscriptionBus) -> None:
-    """Publishes on `bus` what becomes of these plans, until it is cancelled."""
-    known: Mapping[str, str] = {}
-    while True:
-        try:
-            states = await plans.states(plan_ids)
-        except RedisUnavailable:  # it comes back
-            await anyio.sleep(LOOK_S)
-            continue
-        for plan_id in _changed(known, states) if known else {}:
-            await bus.publish(ResourceUpdated(uri=plan_uri(plan_id)))
-        known = states
-        await anyio.sleep(LOOK_S)
+async def watch(
+    plans: PlanView,
+    known: Mapping[str, Followed],
+    bus: SubscriptionBus,
+    ear: PlanEar,
+    clock: Clock,
+) -> None:
+    """Publishes on `bus` what becomes of these plans from here on, until it is cancelled."""
+    known = dict(known)
+    with ear.hearing(known) as heard:
+        while True:
+            try:
+                changed = await _changed(known, plans, clock)
+            except RedisUnavailable:  # it comes back
+                await anyio.sleep(1)
+                continue
+            for plan_id in changed:
+                await bus.publish(ResourceUpdated(uri=plan_uri(plan_id)))
+            known.update(changed)
+            await heard.wait(_next_look_s(known, clock))
 
 
-def _changed(known: Mapping[str, str], states: Mapping[str, str]) -> dict[str, str]:
-    return {plan: state for plan, state in states.items() if known.get(plan) != state}
+async def _changed(
+    known: Mapping[str, Followed], plans: PlanView, clock: Clock
+) -> dict[str, Followed]:
+    """The plans of which something else is to be told than what is known."""
+    states = await plans.states(sorted(known))
+    now = int(clock())
+    seen = {
+        plan_id: replace(known[plan_id], state=_at(now, state, known[plan_id].expires_at))
+        for plan_id, state in states.items()
+    }
+    return {plan_id: one for plan_id, one in seen.items() if one != known[plan_id]}
+
+
+def _at(now: int, state: str, expires_at: int) -> str:
+    if state not in _CAN_EXPIRE:
+        return state
+    return state_at(State(state), now=now, expires_at=expires_at, apply_before=expires_at).value
+
+
+def _next_look_s(known: Mapping[str, Followed], clock: Clock) -> float:
+    now = clock()
+    expiries = (one.expires_at - now for one in known.values() if one.state in _CAN_EXPIRE)
+    return max(0.0, min((LOOK_S, *expiries)))
 
 
 def _updated(plan_id: str) -> str:

@@ -1,6 +1,7 @@
 """What agents can read and follow beside the tools: the rules of this place, and their plans."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
@@ -30,9 +31,10 @@ from api.asking import ends_the_call
 from api.callers import current
 from api.desk import Desk
 from api.following import plan_id_in, plan_uri, watch
+from api.plan_ear import PlanEar
 from shared.errors import Fault, Refusal
 from shared.plans import Plan
-from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_follows import Followed, McpFollowStore
 from shared.stores.plans import PlanView, StoredPlan
 
 POLICY_URI: Final = "infragate://policy"
@@ -73,10 +75,21 @@ Context = ServerRequestContext[Any, Any]
 class Resources:
     """The resources, and who is told when a plan changes."""
 
-    def __init__(self, desk: Desk, plans: PlanView, follows: McpFollowStore) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        plans: PlanView,
+        follows: McpFollowStore,
+        ear: PlanEar,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives epoch seconds."""
         self._desk = desk
         self._plans = plans
         self._follows = follows
+        self._ear = ear
+        self._clock = clock
         self._streams = 0
 
     async def listed(
@@ -110,7 +123,7 @@ class Resources:
         try:
             stored, plan = await self._plan(context, params.uri)
             session_id = _session_id(context)
-            if not await self._follows.follow(session_id, plan.id, stored.state.value):
+            if not await self._follows.follow(session_id, plan.id, self._known(stored, plan)):
                 raise MCPError(code=INVALID_PARAMS, message="Too many subscriptions")
         except Fault as fault:
             raise MCPError(code=INTERNAL_ERROR, message=str(fault)) from fault
@@ -135,7 +148,7 @@ class Resources:
         """
         if self._streams >= MAX_STREAMS:
             raise MCPError(code=INTERNAL_ERROR, message="Subscription limit reached")
-        plan_ids = await self._own(context, params)
+        known = await self._own(context, params)
         bus = InMemorySubscriptionBus()
         handler = ListenHandler(bus)
 
@@ -147,8 +160,8 @@ class Resources:
         try:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(end_in_time)
-                if plan_ids:
-                    beside.start_soon(watch, self._plans, plan_ids, bus)
+                if known:
+                    beside.start_soon(watch, self._plans, known, bus, self._ear, self._clock)
                 result = await handler(context, params)
                 beside.cancel_scope.cancel()
         finally:
@@ -176,16 +189,23 @@ class Resources:
                 return found
         raise MCPError(code=_not_found(context), message="Resource not found", data={"uri": uri})
 
-    async def _own(self, context: Context, params: SubscriptionsListenRequestParams) -> list[str]:
+    async def _own(
+        self, context: Context, params: SubscriptionsListenRequestParams
+    ) -> dict[str, Followed]:
         """The caller's plans among what they want to hear of; of others nothing is ever heard."""
-        found = []
+        found = {}
         for uri in (params.notifications.resource_subscriptions or ())[:50]:
             try:
-                _, plan = await self._plan(context, uri)
+                stored, plan = await self._plan(context, uri)
             except (MCPError, Fault):
                 continue
-            found.append(plan.id)
+            found[plan.id] = self._known(stored, plan)
         return found
+
+    def _known(self, stored: StoredPlan, plan: Plan) -> Followed:
+        """What the caller could find out of a plan now."""
+        state = self._desk.seen(stored, plan).state
+        return Followed(state=state.value, expires_at=plan.expires_at)
 
 
 def _text(uri: str, text: str, mime_type: str) -> ReadResourceResult:

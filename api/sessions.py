@@ -31,6 +31,7 @@ from api.event_streams import EventStreams
 from api.exchanges import Exchange, event_place
 from api.following import SessionFollower
 from api.handshakes import Seat, Turned
+from api.plan_ear import PlanEar
 from api.replies import error, replayed, reply, rpc_error
 from api.wire import Wire
 from shared.errors import RedisUnavailable
@@ -63,6 +64,7 @@ class SharedSessions(StreamableHTTPSessionManager):
         self,
         app: Server[Any],
         redis: AsyncRedis,
+        ear: PlanEar,
         *,
         clock: Callable[[], float],
         max_request_body_size: int,
@@ -72,8 +74,10 @@ class SharedSessions(StreamableHTTPSessionManager):
         self._sessions = McpSessionStore(redis, clock=clock)
         self._events = McpEventLog(redis)
         self._wire = Wire(redis)
-        follower = SessionFollower(McpFollowStore(redis), PlanView(redis), self._events)
-        self._streams = EventStreams(self._sessions, self._events, self._wire, follower)
+        follower = SessionFollower(
+            McpFollowStore(redis), PlanView(redis), self._events, clock=clock
+        )
+        self._streams = EventStreams(self._sessions, self._events, self._wire, ear, follower)
         self._left: Counter[str] = Counter()
         self._none_left = anyio.Event()
         self._none_left.set()

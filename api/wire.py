@@ -1,22 +1,16 @@
 """One replica's ear on what all replicas tell each other about MCP sessions."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
-from typing import Final
+from contextlib import contextmanager
+from functools import partial
 
-from shared.errors import RedisUnavailable
-from shared.logs import Log
+from api.listening import listen
 from shared.stores.connection import AsyncRedis
 from shared.stores.mcp_sessions import session_key
-from shared.stores.mcp_wire import Told, heard, tell
-
-PAUSE_S: Final = 0.5
+from shared.stores.mcp_wire import CHANNEL, Told, heard, tell
 
 Listener = Callable[[Told], None]
-
-_log = Log("api.wire")
 
 
 class Wire:
@@ -28,20 +22,7 @@ class Wire:
 
     async def listen(self) -> None:
         """Listens until it is cancelled; whenever it was deaf, everybody is told to look."""
-        deaf = False
-        while True:
-            try:
-                async with aclosing(heard(self._redis)) as messages:
-                    async for told in messages:
-                        if deaf:
-                            deaf = False
-                            _log.warning("sessions.hearing")
-                        self._pass_on(told)
-            except RedisUnavailable as fault:
-                if not deaf:
-                    deaf = True
-                    _log.error("sessions.deaf", cause=str(fault))
-                await asyncio.sleep(PAUSE_S)
+        await listen(partial(heard, self._redis), self._pass_on, channel=CHANNEL)
 
     @contextmanager
     def hearing(self, session_id: str, listener: Listener) -> Iterator[None]:

@@ -5,15 +5,16 @@ into Redis afterwards.
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, Literal
 
 import redis.asyncio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.stores.channels import said_on
 from shared.stores.connection import redis_faults
 
 CHANNEL: Final = "gw:mcp:wire"
-WAIT_S: Final = 5.0
 
 
 class Told(BaseModel):
@@ -44,15 +45,11 @@ async def heard(client: redis.asyncio.Redis) -> AsyncGenerator[Told | None]:
     Raises:
         RedisUnavailable: the connection was lost; what is said meanwhile is not heard.
     """
-    with redis_faults():
-        async with client.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CHANNEL)
-            yield None
-            while True:
-                message = await channel.get_message(timeout=WAIT_S)
-                told = None if message is None else _read(message["data"])
-                if told is not None:
-                    yield told
+    async with aclosing(said_on(client, CHANNEL)) as messages:
+        async for said in messages:
+            told = None if said is None else _read(said)
+            if said is None or told is not None:
+                yield told
 
 
 def _read(raw: bytes) -> Told | None:

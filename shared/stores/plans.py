@@ -2,6 +2,8 @@
 
 One hash for each plan (`wk:plan:<id>`), an index by age (`wk:plans`), and the logins that were
 spent (`wk:spent:<sha256>`). A move is compare-and-set on state, digest and version, in one script.
+Whatever changes about a plan is said on the channel `wk:moved` in the same script, by the plan's id
+alone: nothing is stored unheard, and nothing is believed for being heard.
 """
 
 import hashlib
@@ -18,17 +20,25 @@ from shared.stores.connection import redis_faults
 
 INDEX: Final = "wk:plans"
 MAX_LISTED: Final = 500
+MAX_ID_LENGTH: Final = 64
+"""Twice the length of our ids."""
+MOVED: Final = "wk:moved"
+"""The channel on which workers say which plan changed."""
 
-_MOVE: Final = """
+_PREFIX: Final = "wk:plan:"
+_SAY: Final = f"redis.call('PUBLISH', '{MOVED}', string.sub(KEYS[1], {len(_PREFIX) + 1}))"
+_MOVE: Final = f"""
 local now = redis.call('HMGET', KEYS[1], 'state', 'digest', 'version')
 if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] or now[3] ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[4], 'version', ARGV[5])
 for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+{_SAY}
 return 1
 """
-_NOTE: Final = """
+_NOTE: Final = f"""
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+{_SAY}
 return 1
 """
 
@@ -83,6 +93,7 @@ class PlanStore:
             pipe.expire(_key(plan.id), PLAN_LIFETIME_S + KEEP_S)
             pipe.zadd(INDEX, {plan.id: plan.created_at})
             pipe.zremrangebyscore(INDEX, "-inf", plan.created_at - PLAN_LIFETIME_S - KEEP_S)
+            pipe.publish(MOVED, plan.id)
             pipe.execute()
 
     def load(self, plan_id: str) -> StoredPlan | None:
@@ -184,7 +195,7 @@ class PlanView:
 
 
 def _key(plan_id: str) -> str:
-    return f"wk:plan:{plan_id}"
+    return _PREFIX + plan_id
 
 
 def _stored(plan_id: str, raw: dict[bytes, bytes]) -> StoredPlan | None:

@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, TextContent
 from api.callers import FULL_SCOPE, Caller, speaking_as
 from api.completing import Completer
 from api.desk import Desk
+from api.plan_ear import PlanEar
 from api.resources import Resources
 from api.tools import make_server
 from shared.errors import NoWorker, Refusal
@@ -108,6 +109,7 @@ class Shelf:
     """Plans as the gateway finds them in Redis. `looks` may change what is there."""
 
     plans: dict[str, StoredPlan] = field(default_factory=dict)
+    ear: PlanEar = field(default_factory=PlanEar)
     looks: int = 0
     on_look: Callable[["Shelf"], None] = lambda _shelf: None
 
@@ -124,7 +126,13 @@ class Shelf:
     def put(self, plan: Plan, state: State = State.PENDING) -> StoredPlan:
         sealed = SealedPlan(document=plan.document(), seal="seal")
         self.plans[plan.id] = StoredPlan(id=plan.id, sealed=sealed, state=state, version=1)
+        self.ear.hear(plan.id)
         return self.plans[plan.id]
+
+    def stir(self) -> None:
+        """Says that something happened to every plan, so that who waits looks once more."""
+        for plan_id in self.plans:
+            self.ear.hear(plan_id)
 
 
 @dataclass
@@ -137,7 +145,9 @@ class Office:
 
     @property
     def desk(self) -> Desk:
-        return Desk(self.workers, cast("PlanView", self.shelf), SETTINGS, lambda: self.now)
+        return Desk(
+            self.workers, cast("PlanView", self.shelf), self.shelf.ear, SETTINGS, lambda: self.now
+        )
 
     def server(self, security: RequestStateSecurity | None = None) -> Server[Any]:
         """What agents speak with. Sessions follow nothing here: there is no Redis."""
@@ -145,7 +155,13 @@ class Office:
         return make_server(
             self.desk,
             "1",
-            resources=Resources(self.desk, cast("PlanView", self.shelf), nowhere),
+            resources=Resources(
+                self.desk,
+                cast("PlanView", self.shelf),
+                nowhere,
+                self.shelf.ear,
+                clock=lambda: self.now,
+            ),
             completer=Completer(self.desk, FULL_SCOPE),
             security=security,
         )

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 from api.callers import current
 from api.edge import at_edge
 from api.oauth import ProtectedResource, Verifier
+from api.plan_ear import PlanEar
 from api.sessions import SharedSessions
 from shared.stores.connection import connect_async
 from tests.api.asgi import HOST, Answer, Conversation, send_request, talking
@@ -237,7 +238,7 @@ async def replicas(
             redis = connect_async(SecretStr(redis_url), timeout_s=timeout_s)
             stack.push_async_callback(redis.aclose)
             manager = SharedSessions(
-                tools.server(), redis, clock=time.time, max_request_body_size=1024 * 1024
+                tools.server(), redis, PlanEar(), clock=time.time, max_request_body_size=1024 * 1024
             )
             await stack.enter_async_context(manager.run())
             made.append(Replica(app=behind_the_edge(manager), manager=manager))

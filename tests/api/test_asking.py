@@ -108,6 +108,7 @@ def test_who_does_not_agree_is_told_the_address_at_once(era: str, action: str) -
 @EACH_ERA
 def test_who_agreed_is_waited_for(era: str) -> None:
     def on_look(shelf: Shelf) -> None:
+        shelf.stir()
         if shelf.looks >= 4:
             shelf.put(a_plan(), State.APPROVED)
 
@@ -146,6 +147,7 @@ def test_a_person_who_decides_without_answering_is_not_waited_for() -> None:
     """They opened the page by themselves; the question is then taken back."""
 
     def on_look(shelf: Shelf) -> None:
+        shelf.stir()
         if shelf.looks >= 3:
             shelf.put(a_plan(), State.APPROVED)
 

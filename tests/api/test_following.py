@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from api.completing import Completer
 from api.desk import Desk
+from api.plan_ear import PlanEar
 from api.resources import Resources
 from api.sessions import SharedSessions
 from api.tools import make_server
@@ -22,16 +23,24 @@ from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.plans import PlanStore, PlanView
 from tests.api.desk_stage import SETTINGS, Workers
 from tests.api.replicas import BOB, Replica, behind_the_edge, nothing_left
+from tests.api.test_modern import headers, requested
 from tests.api.test_oauth import ISSUER
 from tests.worker.worlds import a_plan
 
 pytestmark = pytest.mark.real_redis
 
 
-def alices(redis_url: str, plan_id: str = "plan-1") -> Plan:
+@pytest.fixture(autouse=True)
+def never_looks_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told here was heard, or known before."""
+    for module in ("desk", "event_streams", "following"):
+        monkeypatch.setattr(f"api.{module}.LOOK_S", 3600)
+
+
+def alices(redis_url: str, plan_id: str = "plan-1", *, lives_s: int = 3600) -> Plan:
     who = Requester(iss=ISSUER, sub="alice", client_id="codex", assurance="gateway-asserted")
     now = int(time.time())
-    plan = a_plan(requester=who, id=plan_id, created_at=now, expires_at=now + 3600)
+    plan = a_plan(requester=who, id=plan_id, created_at=now, expires_at=now + lives_s)
     with redis.Redis.from_url(redis_url) as client:
         PlanStore(client).add(plan, SealedPlan(document=plan.document(), seal="seal"))
     return plan
@@ -53,17 +62,21 @@ async def gateways(redis_url: str) -> AsyncIterator[list[Replica]]:
             client = connect_async(SecretStr(redis_url), timeout_s=2)
             stack.push_async_callback(client.aclose)
             plans = PlanView(client)
-            desk = Desk(Workers(), plans, SETTINGS, time.time)
+            ear = PlanEar()
+            desk = Desk(Workers(), plans, ear, SETTINGS, time.time)
             server = make_server(
                 desk,
                 "1",
-                resources=Resources(desk, plans, McpFollowStore(client)),
+                resources=Resources(desk, plans, McpFollowStore(client), ear, clock=time.time),
                 completer=Completer(desk, "mcp:tools"),
             )
             manager = SharedSessions(
-                server, client, clock=time.time, max_request_body_size=1024 * 1024
+                server, client, ear, clock=time.time, max_request_body_size=1024 * 1024
             )
             await stack.enter_async_context(manager.run())
+            ears = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(ears.cancel_scope.cancel)
+            ears.start_soon(ear.listen, client)
             made.append(Replica(app=behind_the_edge(manager), manager=manager))
         yield made
 
@@ -101,6 +114,66 @@ def test_who_comes_back_later_is_told_what_happened_meanwhile(redis_url: str) ->
             decide(redis_url, plan, State.DENIED)
             async with there.listening(session) as listening:
                 assert (await listening.message())["params"] == {"uri": "plan://plan-1"}
+
+    anyio.run(main)
+
+
+def test_a_plan_that_expires_is_told_without_anybody_moving_it(redis_url: str) -> None:
+    alices(redis_url, lives_s=2)
+
+    async def main() -> None:
+        async with gateways(redis_url) as (here, there), nothing_left():
+            session = await here.opened()
+            async with here.listening(session) as listening:
+                await listening.event()
+                assert "result" in (await there.post(asking("subscribe"), session)).event()
+                assert (await listening.message())["params"] == {"uri": "plan://plan-1"}
+
+    anyio.run(main)
+
+
+def test_a_listener_of_the_newest_revision_hears_of_decision_and_expiry(redis_url: str) -> None:
+    plan = alices(redis_url)
+    alices(redis_url, "plan-2", lives_s=2)
+    wanted = {"resourceSubscriptions": ["plan://plan-1", "plan://plan-2"]}
+    message = requested("subscriptions/listen", notifications=wanted)
+
+    async def main() -> None:
+        async with (
+            gateways(redis_url) as (here, _),
+            nothing_left(),
+            here.under_way(message, headers(message)) as listening,
+        ):
+            acknowledged = await listening.message()
+            assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+            decide(redis_url, plan, State.DENIED)
+            told = [(await listening.message())["params"]["uri"] for _ in range(2)]
+            assert sorted(told) == ["plan://plan-1", "plan://plan-2"]
+
+    anyio.run(main)
+
+
+def test_a_call_that_waits_goes_on_as_soon_as_a_person_decided(redis_url: str) -> None:
+    plan = alices(redis_url)
+    message = {
+        "jsonrpc": "2.0",
+        "id": 7,
+        "method": "tools/call",
+        "params": {
+            "name": "apply_approved_plan",
+            "arguments": {"planId": plan.id, "waitSeconds": 300},
+            "_meta": {"progressToken": "p"},
+        },
+    }
+
+    async def main() -> None:
+        async with gateways(redis_url) as (here, there):
+            session = await here.opened()
+            async with there.under_way(message, session) as waiting:
+                assert (await waiting.message())["method"] == "notifications/progress"
+                decide(redis_url, plan, State.DENIED)
+                answer = await waiting.message()
+            assert answer["result"]["isError"], "the worker of this test answers nonsense"
 
     anyio.run(main)
 

@@ -78,6 +78,7 @@ async def gateways(office: Office, *keys: Path) -> AsyncIterator[list[Replica]]:
             manager = SharedSessions(
                 office.server(security),
                 redis,
+                office.shelf.ear,
                 clock=time.time,
                 max_request_body_size=1024 * 1024,
             )

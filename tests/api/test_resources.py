@@ -158,6 +158,7 @@ def test_who_listens_hears_of_the_decision_and_of_nobody_elses() -> None:
     heard: list[Any] = []
 
     def on_look(shelf: Shelf) -> None:
+        shelf.stir()
         if shelf.looks == 4:
             shelf.put(theirs, State.DENIED)
         if shelf.looks == 5:

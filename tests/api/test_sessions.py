@@ -422,7 +422,7 @@ def test_replicas_hear_each_other_again_after_redis_was_away(
     server.start()
 
     def said() -> list[str]:
-        return [record.msg for record in caplog.records if record.msg.startswith("sessions.")]
+        return [record.msg for record in caplog.records if record.msg.startswith("channel.")]
 
     async def until_heard() -> None:
         async with redis.asyncio.Redis.from_url(server.url) as client:
@@ -450,7 +450,7 @@ def test_replicas_hear_each_other_again_after_redis_was_away(
         play(server.url, story, timeout_s=1)
     finally:
         server.stop()
-    assert sorted(said()) == ["sessions.deaf"] * 2 + ["sessions.hearing"] * 2
+    assert sorted(said()) == ["channel.deaf"] * 2 + ["channel.hearing"] * 2
 
 
 def test_a_replica_that_stops_answers_what_it_works_on_and_another_one_tells(

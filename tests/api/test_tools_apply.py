@@ -128,6 +128,7 @@ def test_the_same_subject_of_another_issuer_is_another_user() -> None:
 @EACH_ERA
 def test_waiting_reports_and_goes_on_when_a_person_decides(era: str) -> None:
     def on_look(shelf: Shelf) -> None:
+        shelf.stir()
         if shelf.looks == 3:
             shelf.put(a_plan(), State.APPROVED)
 
@@ -170,6 +171,7 @@ def test_waiting_ends_when_its_time_is_up() -> None:
 
 def test_waiting_ends_when_a_person_says_no() -> None:
     def on_look(shelf: Shelf) -> None:
+        shelf.stir()
         if shelf.looks == 2:
             shelf.put(a_plan(), State.DENIED)
 
@@ -183,6 +185,22 @@ def test_waiting_ends_when_a_person_says_no() -> None:
 
     told = declared("apply_approved_plan", result)
     assert (told["status"], told["message"]) == ("denied", "not on a Friday")
+
+
+def test_waiting_ends_when_the_plan_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.desk.LOOK_S", 3600)
+    office = Office(workers=Workers(does=_said(State.EXPIRED)))
+
+    def on_look(shelf: Shelf) -> None:
+        if shelf.looks == 2:
+            office.now += 1
+
+    office.shelf.on_look = on_look
+    plan = office.planned(expires_at=NOW + 1)
+
+    result = call(office, "apply_approved_plan", planId=plan.id, waitSeconds=300)
+
+    assert declared("apply_approved_plan", result)["status"] == "expired"
 
 
 def test_a_failed_rollout_says_what_is_wrong_and_what_to_do() -> None:

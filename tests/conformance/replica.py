@@ -59,6 +59,7 @@ from starlette.types import ASGIApp
 
 from api.edge import at_edge
 from api.oauth import ProtectedResource, Verifier
+from api.plan_ear import PlanEar
 from api.sessions import SharedSessions
 from shared.keysets import RemoteKeys
 from shared.stores.connection import connect_async
@@ -234,7 +235,11 @@ def make_replica(redis_url: str, hosts: Sequence[str]) -> ASGIApp:
     redis = connect_async(SecretStr(redis_url), timeout_s=3)
     bus = InMemorySubscriptionBus()
     sessions = SharedSessions(
-        Fixture(bus).server(), redis, clock=time.time, max_request_body_size=BODY_LIMIT
+        Fixture(bus).server(),
+        redis,
+        PlanEar(),
+        clock=time.time,
+        max_request_body_size=BODY_LIMIT,
     )
     resource_url = f"http://{hosts[0]}/mcp"
 

@@ -28,11 +28,12 @@ from shared.stores.announcements import announce, announced, withdraw
 from shared.stores.connection import AsyncRedis, connect, connect_async
 from shared.stores.logins import Approving, LoginStore, Session, UnderWay
 from shared.stores.mcp_events import McpEventLog
-from shared.stores.mcp_follows import McpFollowStore
+from shared.stores.mcp_follows import Followed, McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_rates import McpRateStore
 from shared.stores.mcp_sessions import McpSession, McpSessionStore, Owner
 from shared.stores.mcp_wire import Told, heard, tell
+from shared.stores.plan_moves import moved
 from shared.stores.plans import PlanStore, PlanView
 from shared.stores.queues import QueueMouth, take
 from shared.stores.replies import next_replies, push
@@ -160,9 +161,10 @@ def test_the_gateways_user_keeps_sessions_follows_plans_and_counts_requests(
         await events.keep_alive("id", "s")
         assert await events.is_alive("id", "s")
         assert await PlanView(client).states(["plan-1", "none"]) == {"plan-1": "pending"}
-        assert await follows.follow("id", "plan-1", "pending")
-        await follows.told("id", {"plan-1": "denied"})
-        assert await follows.followed("id") == {"plan-1": "denied"}
+        known = Followed(state="denied", expires_at=4_600)
+        assert await follows.follow("id", "plan-1", replace(known, state="pending"))
+        await follows.told("id", {"plan-1": known})
+        assert await follows.followed("id") == {"plan-1": known}
         await follows.unfollow("id", "plan-1")
         rates = McpRateStore(client, rate=1, burst=1, clock=time.time)
         assert (await rates.take("somebody", 2)).count == 1
@@ -179,6 +181,7 @@ def test_the_gateways_user_keeps_sessions_follows_plans_and_counts_requests(
 
 
 @pytest.mark.promise("redis-gateway-user")
+@pytest.mark.promise("plan-news-is-a-hint")
 def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
     server: Server,
 ) -> None:
@@ -208,12 +211,15 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
         ("GETDEL", "gw:approving:1"),
         ("GET", "gw:passkey:1"),
         ("PUBLISH", "gw:login", "x"),
+        ("PUBLISH", "wk:moved", "plan-1"),
         ("SUBSCRIBE", "gw:login"),
+        ("PSUBSCRIBE", "wk:*"),
     ):
         server.refuses("gateway", *words)
 
 
 @pytest.mark.promise("redis-approvals-user")
+@pytest.mark.promise("plan-news-is-a-hint")
 def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server) -> None:
     statement = Statement(
         plan_id="plan-1",
@@ -261,12 +267,15 @@ def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server
         ("GET", "gw:mcp:1"),
         ("SET", "gw:mcp:1", "x"),
         ("PUBLISH", "gw:mcp:1", "x"),
+        ("PUBLISH", "wk:moved", "plan-1"),
         ("SUBSCRIBE", "gw:mcp:1"),
+        ("PSUBSCRIBE", "wk:*"),
     ):
         server.refuses("approvals", *words)
 
 
 @pytest.mark.promise("redis-reader-user")
+@pytest.mark.promise("plan-news-is-a-hint")
 def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
     server.put("gateway", "sandbox.read")
 
@@ -278,6 +287,8 @@ def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
         ("HSET", "wk:plan:plan-1", "state", "approved"),
         ("ZADD", "wk:plans", 1, "x"),
         ("SET", "wk:spent:1", "1"),
+        ("PUBLISH", "wk:moved", "plan-1"),
+        ("SUBSCRIBE", "wk:moved"),
         ("RPUSH", "r:approvals-1", "{}"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("plan", "apply")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
@@ -302,6 +313,8 @@ def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
         ("DEL", "wk:plan:plan-1"),
         ("ZREVRANGE", "wk:plans", 0, 9),
         ("SET", "wk:spent:1", "1"),
+        ("PUBLISH", "gw:mcp:wire", "x"),
+        ("SUBSCRIBE", "wk:moved"),
         ("RPUSH", "r:approvals-1", "{}"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "apply")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
@@ -340,6 +353,26 @@ def test_the_appliers_user_moves_plans_and_spends_logins_for_good(server: Server
         *((("GET", key)) for key in KEYS),
     ):
         server.refuses("applier", *words)
+
+
+@pytest.mark.parametrize("user", ["gateway", "approvals"])
+def test_who_serves_people_and_agents_hears_what_planner_and_applier_do(
+    server: Server, user: str
+) -> None:
+    added = PLAN.model_copy(update={"id": f"for-{user}"})
+
+    async def hears(client: AsyncRedis) -> list[str | None]:
+        async with aclosing(moved(client)) as messages:
+            heard = [await anext(messages)]
+            PlanStore(connect(server.url("planner"), timeout_s=2)).add(added, SEALED)
+            heard.append(await anext(messages))
+            store = PlanStore(connect(server.url("applier"), timeout_s=2))
+            stored = store.load(added.id)
+            assert stored is not None
+            assert store.move(stored, State.DENIED)
+            return [*heard, await anext(messages)]
+
+    assert server.on_loop(user, hears) == [None, added.id, added.id]
 
 
 @pytest.mark.promise("redis-nobody-administers")

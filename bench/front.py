@@ -75,8 +75,10 @@ class Front:
                 "accept": headers.get("accept", ""),
                 "type": headers.get("content-type", ""),
                 "body": body.decode("utf-8"),
+                "status": "",
             }
         )
+        noted = self._calls[-1]
         answer = await asyncio.to_thread(
             self._pool.request,
             request.method,
@@ -86,6 +88,7 @@ class Front:
             retries=False,
             timeout=60,
         )
+        noted["status"] = str(answer.status)
         back = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
         return Response(answer.data, answer.status, back)
 

@@ -60,9 +60,9 @@ def terminal(report: Report) -> Table:
 
 def markdown(report: Report) -> str:
     """Returns the table as the documentation has it, with machine and conditions."""
-    lines = [f"{report.title}. {report.machine}.", "", f"| {' | '.join(COLUMNS)} |"]
-    lines.append("|---|" + "---:|" * (len(COLUMNS) - 2) + "---|")
-    lines += [f"| {' | '.join(row(figure))} |" for figure in report.figures]
+    lines = [f"{report.title}. {report.machine}.", "", f"| {' | '.join(COLUMNS)} | |"]
+    lines.append("|---|" + "---:|" * (len(COLUMNS) - 2) + "---|---|")
+    lines += [f"| {' | '.join((*row(figure), figure.note))} |" for figure in report.figures]
     lines += ["", *(f"- not run: {why}" for why in report.not_run)]
     return "\n".join(lines).rstrip() + "\n"
 

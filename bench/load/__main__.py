@@ -45,6 +45,7 @@ class Client:
         self._target = drive.targets[number % len(drive.targets)]
         own = drive.requests[number % len(drive.requests)]
         self._requests = drive.requests if drive.sequence else (own,)
+        self._statuses = drive.statuses or (None,) * len(self._requests)
         self._connection: Connection | None = None
 
     async def open(self) -> None:
@@ -53,13 +54,13 @@ class Client:
 
     async def call(self) -> tuple[Outcome, str]:
         """Makes one call; says how it ended, and what came when it failed."""
-        for request in self._requests:
-            outcome, why = await self._sent(request)
+        for request, status in zip(self._requests, self._statuses, strict=True):
+            outcome, why = await self._sent(request, status)
             if outcome is not Outcome.ANSWERED:
                 return outcome, why
         return Outcome.ANSWERED, ""
 
-    async def _sent(self, request: bytes) -> tuple[Outcome, str]:
+    async def _sent(self, request: bytes, status: int | None) -> tuple[Outcome, str]:
         problem = ""
         for _ in range(_TRIES):
             try:
@@ -73,7 +74,8 @@ class Client:
                 problem = repr(error)
                 self._connection = None
                 continue
-            return reply.outcome, str(reply) if reply.outcome is Outcome.FAILED else ""
+            outcome = Outcome.ANSWERED if reply.status == status else reply.outcome
+            return outcome, str(reply) if outcome is Outcome.FAILED else ""
         return Outcome.FAILED, problem
 
     def close(self) -> None:

@@ -38,7 +38,8 @@ class Drive:
     With fewer requests than clients they begin anew; so do `targets`. It ends after `calls` calls
     of all clients together, or after `seconds`, whichever is set. With a `rate` (calls per second
     of all clients together) each client waits for its turn; without one it sends when it has its
-    answer. In a `sequence` a call is all `requests`, one after the other on one connection.
+    answer. In a `sequence` a call is all `requests`, one after the other on one connection;
+    `statuses` are those that the answers must have (without them each is judged by itself).
     """
 
     targets: tuple[Target, ...]
@@ -48,6 +49,7 @@ class Drive:
     seconds: float = 0.0
     rate: float = 0.0
     sequence: bool = False
+    statuses: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """There must be an end, and something to send.
@@ -91,6 +93,7 @@ def heard(line: str) -> list[Drive]:
             **{
                 **row,
                 "targets": tuple(Target(**target) for target in row["targets"]),
+                "statuses": tuple(row["statuses"]),
                 "requests": tuple(base64.b64decode(each) for each in row["requests"]),
             }
         )

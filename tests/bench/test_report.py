@@ -25,7 +25,13 @@ GOOD = Figure(
     reference=seconds(0.002),
     budget=Budget(limit=3.0, beyond=2.0),
 )
-BAD = Figure(group="b", name="fat", ours=size(120e6), budget=Budget(limit=110e6, of=Judged.OURS))
+BAD = Figure(
+    group="b",
+    name="fat",
+    ours=size(120e6),
+    budget=Budget(limit=110e6, of=Judged.OURS),
+    note="at rest",
+)
 SEEN = Figure(group="b", name="seen", ours=per_second(460), reference=per_second(230))
 
 
@@ -59,7 +65,7 @@ def test_markdown_has_machine_rows_and_what_was_not_run() -> None:
     told = markdown(report())
 
     assert "2 cores (some)" in told
-    assert "| fat | 120.0 MB |  |  | ≤ 110.0 MB | not met |" in told
+    assert "| fat | 120.0 MB |  |  | ≤ 110.0 MB | not met | at rest |" in told
     assert told.endswith("- not run: peers: npm is not here\n")
 
 

@@ -7,14 +7,14 @@ import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from mcp_types.version import is_version_at_least
 from sse_starlette import EventSourceResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.exchanges import RETRY_MS, event_id
+from api.answering import SseEvent, event_id, primed
 from api.following import SessionFollower
 from api.handshakes import Seat
 from api.plan_ear import Heard, PlanEar
@@ -31,8 +31,6 @@ PATIENCE_S: Final = 3.0
 """A request of which nothing is known yet may have been taken a moment ago."""
 LONGEST_S: Final = 60 * 60
 """Then the client connects anew, with a token that is still good."""
-
-SseEvent = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -103,7 +101,7 @@ class EventStreams:
         self, seat: Seat, holder: str, entry: str
     ) -> AsyncGenerator[SseEvent]:
         if is_version_at_least(seat.session.protocol_version, "2025-11-25"):
-            yield _primed(STANDALONE, entry)
+            yield primed(STANDALONE, entry)
         began = touched = anyio.current_time()
         with self._watching(seat) as watch:
             try:
@@ -165,11 +163,6 @@ class EventStreams:
                 await self._sessions.leave_stream(seat.session_id, holder)
             except RedisUnavailable:
                 return  # it runs out by itself
-
-
-def _primed(stream: str, entry: str) -> SseEvent:
-    """An event without a message, so that a client has an id to come back with."""
-    return {"id": event_id(stream, entry), "data": "", "retry": RETRY_MS}
 
 
 def _told(stream: str, event: Event) -> SseEvent:

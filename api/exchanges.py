@@ -1,60 +1,45 @@
-"""One request of the handshake era at work on this replica, and what is remembered of its answers.
+"""One request of the handshake era at work on this replica.
 
-A request gets a transport, a dispatcher and a connection of its own, made from the session's
-record. The transport asks an `EventStore` before it sends anything; ours keeps each message for a
-while, so that a client that lost its connection can hear the rest at any replica.
+A request gets a dispatcher and a connection of its own, made from the session's record. How it is
+answered is told in `api.answering`.
 
 Private names of the SDK are used here and in `api.sessions`, nowhere else;
 `tests/api/test_sessions_contract.py` fails when they move.
 """
 
-import re
 import secrets
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import anyio
-from anyio.abc import TaskStatus
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_connection
-from mcp.server.streamable_http import (
-    GET_STREAM_KEY,
-    EventCallback,
-    EventStore,
-    StreamableHTTPServerTransport,
-)
+from mcp.server.streamable_http import REQUEST_CANCELLED
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp.shared.transport_context import TransportContext
-from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import (
+    ErrorData,
+    JSONRPCError,
+    JSONRPCRequest,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
+from starlette.requests import Request
 
+from api.answering import Answering
 from api.wire import Wire
-from shared.errors import RedisUnavailable
-from shared.stores.mcp_events import ALIVE_S, BEGINNING, STANDALONE, McpEventLog
+from shared.stores.mcp_events import McpEventLog
 from shared.stores.mcp_sessions import McpSession
 
-LONG_S: Final = 1.0
-"""A request that takes longer says that it is worked on; shorter ones cost nothing for it."""
+MAX_HEARD: Final = 64
+"""Messages of the client, for one request, that wait to be taken in."""
 
-RETRY_MS: Final = 1000
-"""After this a client that lost a stream should come back for the rest."""
-
-_EVENT_ID: Final = re.compile(r"([A-Za-z0-9_-]{1,32})\.([0-9]{1,19}-[0-9]{1,19})")
 _SAFE_IN_JSON: Final = 2**52
 
 Dispatcher = JSONRPCDispatcher[TransportContext]
-
-
-def event_id(stream: str, entry: str) -> str:
-    """The id that a client sends back as `Last-Event-ID`."""
-    return f"{stream}.{entry}"
-
-
-def event_place(shown: str) -> tuple[str, str] | None:
-    """The stream and the entry of an event id; None if it is none of ours."""
-    match = _EVENT_ID.fullmatch(shown)
-    return (match[1], match[2]) if match else None
 
 
 class Exchange:
@@ -68,9 +53,10 @@ class Exchange:
     ) -> None:
         self.session_id = session_id
         self._session = session
-        self.answers = _Answers(session_id or "", log, wire) if session else None
-        self.transport = StreamableHTTPServerTransport(
-            mcp_session_id=session_id, event_store=self.answers, retry_interval=RETRY_MS
+        version = session.protocol_version if session else None
+        self.answering = Answering(session_id, version, log=log, wire=wire)
+        self._hearing, self._heard = anyio.create_memory_object_stream[SessionMessage | Exception](
+            MAX_HEARD
         )
 
     @property
@@ -82,52 +68,54 @@ class Exchange:
     @property
     def is_at_work(self) -> bool:
         """Whether there is an answer still to come, and somebody who may want it."""
-        unanswered = self.answers is not None and not self.answers.given.is_set()
-        return unanswered and not self.transport.is_terminated
+        return self._session is not None and not self.answering.given.is_set()
 
     async def run(
-        self,
-        app: Server[Any],
-        lifespan_state: Any,
-        *,
-        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+        self, message: JSONRPCRequest, request: Request, app: Server[Any], lifespan_state: Any
     ) -> None:
-        """Serves what the transport takes in, until `end`."""
-        async with self.transport.connect() as (reading, writing):
-            dispatcher: Dispatcher = JSONRPCDispatcher(
-                reading, writing, inline_methods=frozenset({"initialize"})
-            )
-            # Ids of requests to the client count from 1 in each dispatcher: a reply to one of many
-            # dispatchers of a session must not be taken for a reply to another's.
-            dispatcher._next_id = secrets.randbelow(_SAFE_IN_JSON)  # noqa: SLF001
-            connection = self._connection(dispatcher)
-            task_status.started()
-            async with anyio.create_task_group() as beside:
-                if self.answers is not None:
-                    beside.start_soon(self.answers.say_that_they_come)
-                await serve_connection(
-                    app, dispatcher, connection=connection, lifespan_state=lifespan_state
-                )
-                beside.cancel_scope.cancel()
+        """Serves one request, and what is heard about it, until `end`.
 
-    async def hear(self, body: str) -> None:
-        """Takes in what the client said at another replica: a reply, a cancellation, progress."""
-        inward = self.transport._read_stream_writer  # noqa: SLF001
-        if inward is None:
-            return
+        A request that its client cancels is answered all the same: JSON-RPC wants no answer, but
+        whoever listens to the stream must learn that it has ended.
+        """
+        about = ServerMessageMetadata(
+            request_context=request,
+            on_request_unanswered=partial(self._ended_by_the_client, message),
+        )
+        self._hearing.send_nowait(SessionMessage(message, metadata=about))
+        dispatcher: Dispatcher = JSONRPCDispatcher(
+            self._heard, self.answering, inline_methods=frozenset({"initialize"})
+        )
+        # Ids of requests to the client count from 1 in each dispatcher: a reply to one of many
+        # dispatchers of a session must not be taken for a reply to another's.
+        dispatcher._next_id = secrets.randbelow(_SAFE_IN_JSON)  # noqa: SLF001
+        connection = self._connection(dispatcher)
         try:
-            await inward.send(SessionMessage(jsonrpc_message_adapter.validate_json(body)))
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            return  # answered meanwhile
+            await serve_connection(
+                app, dispatcher, connection=connection, lifespan_state=lifespan_state
+            )
+        finally:
+            self.end()
+            self._heard.close()
+            self.answering.close()
+
+    def hear(self, body: str) -> None:
+        """Takes in what the client said at another replica: a reply, a cancellation, progress."""
+        try:
+            said = SessionMessage(jsonrpc_message_adapter.validate_json(body))
         except ValidationError:
             return  # no replica says such a thing; whoever has Redis may
+        with suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._hearing.send_nowait(said)  # else it is answered meanwhile, or somebody floods
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Stops serving; what is still at work is cancelled."""
-        if self.answers is not None:
-            self.answers.given.set()
-        with anyio.CancelScope(shield=True):
-            await self.transport.terminate()
+        self._hearing.close()
+
+    async def _ended_by_the_client(self, message: JSONRPCRequest) -> None:
+        error = ErrorData(code=REQUEST_CANCELLED, message="Request cancelled")
+        answer = JSONRPCError(jsonrpc="2.0", id=message.id, error=error)
+        await self.answering.send(SessionMessage(answer))
 
     def _connection(self, dispatcher: Dispatcher) -> Connection:
         if self._session is None:
@@ -140,54 +128,3 @@ class Exchange:
         )
         connection.session_id = self.session_id
         return connection
-
-
-class _Answers(EventStore):
-    """What a client is told about one request: remembered, message by message."""
-
-    def __init__(self, session_id: str, log: McpEventLog, wire: Wire) -> None:
-        self.given = anyio.Event()
-        self.elsewhere = False
-        """Whether the client no longer hears them here, so that it may listen at any replica."""
-        self._stream = secrets.token_urlsafe(9)  # not the request's id, which may come again
-        self._session_id = session_id
-        self._log = log
-        self._wire = wire
-
-    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        """Remembers one message; without Redis it is told all the same, once."""
-        if message is None:
-            return event_id(self._stream, BEGINNING)
-        stream = STANDALONE if stream_id == GET_STREAM_KEY else self._stream
-        last = stream != STANDALONE and isinstance(message, JSONRPCResponse | JSONRPCError)
-        entry = await self._kept(stream, message, last=last)
-        if last:
-            self.given.set()
-        return event_id(stream, entry) if entry else ""
-
-    async def replay_events_after(
-        self, _last_event_id: str, _send_callback: EventCallback
-    ) -> str | None:
-        """Replays nothing: `api.event_streams` answers those who come back."""
-        return None
-
-    async def say_that_they_come(self) -> None:
-        """Says, for as long as this runs, that the request is worked on."""
-        await anyio.sleep(LONG_S)
-        while True:
-            try:
-                await self._log.keep_alive(self._session_id, self._stream)
-            except RedisUnavailable:
-                await anyio.sleep(LONG_S)
-            else:
-                await anyio.sleep(ALIVE_S / 3)
-
-    async def _kept(self, stream: str, message: JSONRPCMessage, *, last: bool) -> str | None:
-        text = message.model_dump_json(by_alias=True, exclude_unset=True)
-        try:
-            entry = await self._log.append(self._session_id, stream, text, last=last)
-            if stream == STANDALONE or self.elsewhere:
-                await self._wire.news(self._session_id)
-        except RedisUnavailable:
-            return None
-        return entry

@@ -17,22 +17,22 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import anyio
-from anyio.abc import TaskStatus
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http import check_accept_headers
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import JSONRPCNotification, JSONRPCRequest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api import handshakes
+from api.answering import event_place
 from api.event_streams import EventStreams
-from api.exchanges import Exchange, event_place
+from api.exchanges import Exchange
 from api.following import SessionFollower
 from api.handshakes import Seat, Turned
 from api.plan_ear import PlanEar
-from api.replies import error, replayed, reply, rpc_error
+from api.replies import error, reply, rpc_error
 from api.wire import Wire
 from shared.errors import RedisUnavailable
 from shared.logs import Log, trace_of
@@ -142,42 +142,36 @@ class SharedSessions(StreamableHTTPSessionManager):
         message = handshakes.message_of(request, body)
         if isinstance(message, Turned):
             return message
-        scope, receive = request.scope, replayed(body, request.receive)
         if isinstance(message, JSONRPCRequest) and message.method == "initialize":
-            return await self._opened(message, seat, scope, receive, send)
+            return await self._opened(message, seat, request, send)
         if seat is None:
             return handshakes.NO_SESSION_ID
         if isinstance(message, JSONRPCRequest):
             exchange = Exchange(seat.session_id, seat.session, log=self._events, wire=self._wire)
-            await self._exchanged(exchange, scope, receive, send)
+            await self._exchanged(exchange, message, request, send)
             return None
         if not isinstance(message, JSONRPCNotification) or message.method in _PASSED_ON:
             said = message.model_dump_json(by_alias=True, exclude_unset=True)
             await self._wire.said(seat.session_id, said)
-        await Response(status_code=HTTPStatus.ACCEPTED)(scope, receive, send)
+        await Response(status_code=HTTPStatus.ACCEPTED)(request.scope, request.receive, send)
         return None
 
     async def _opened(
-        self,
-        message: JSONRPCRequest,
-        seat: Seat | None,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        self, message: JSONRPCRequest, seat: Seat | None, request: Request, send: Send
     ) -> Turned | None:
         """Opens a session, or begins the handshake of a known one anew."""
-        session = handshakes.session_from(message, handshakes.owner_of(scope))
+        session = handshakes.session_from(message, handshakes.owner_of(request.scope))
         if session is None:  # the SDK says what is wrong with it
             exchange = Exchange(None, None, log=self._events, wire=self._wire)
-            await self._exchanged(exchange, scope, receive, send)
+            await self._exchanged(exchange, message, request, send)
             return None
         if not session.fits():
             return handshakes.TOO_MUCH_SAID
         session_id = seat.session_id if seat else secrets.token_hex(16)
         await self._sessions.save(session_id, session)
         exchange = Exchange(session_id, None, log=self._events, wire=self._wire)
-        status = await self._exchanged(exchange, scope, receive, send)
-        if status is None or status >= HTTPStatus.BAD_REQUEST:
+        await self._exchanged(exchange, message, request, send)
+        if not exchange.answering.succeeded:
             with suppress(RedisUnavailable):  # then it idles out, and nobody knows its id
                 await self._sessions.end(session_id, session.owner)
         return None
@@ -201,45 +195,32 @@ class SharedSessions(StreamableHTTPSessionManager):
         return None
 
     async def _exchanged(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
-    ) -> int | None:
-        """Serves one request and returns the status; work whose client has left goes on."""
-        status: int | None = None
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        self, exchange: Exchange, message: JSONRPCRequest, request: Request, send: Send
+    ) -> None:
+        """Serves one request; work whose client has left goes on."""
         assert self._task_group is not None  # noqa: S101 - the SDK has checked it
-        await self._task_group.start(self._worked, exchange)
+        self._task_group.start_soon(self._worked, exchange, message, request)
         try:
-            await exchange.transport.handle_request(scope, receive, watched)
+            await exchange.answering.respond(request.scope, request.receive, send)
         finally:
             room = self._left[exchange.subject] < MAX_LEFT and self._task_group is not None
-            if status == HTTPStatus.OK and exchange.is_at_work and room:
+            if exchange.is_at_work and room:
                 self._task_group.start_soon(self._finished, exchange)
             else:
-                await exchange.end()
-        return status
+                exchange.end()
 
-    async def _worked(
-        self, exchange: Exchange, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _worked(self, exchange: Exchange, message: JSONRPCRequest, request: Request) -> None:
         """Runs an exchange to its end, and lets it hear what concerns it."""
 
         def hear(told: Told) -> None:
-            if self._task_group is None:
-                return
             if told.kind == "said":
-                self._task_group.start_soon(exchange.hear, told.body)
+                exchange.hear(told.body)
             elif told.kind == "ended":
-                self._task_group.start_soon(exchange.end)
+                exchange.end()
 
         try:
             with self._wire.hearing(exchange.session_id or "", hear):
-                await exchange.run(self.app, self._lifespan_state, task_status=task_status)
+                await exchange.run(message, request, self.app, self._lifespan_state)
         except Exception as crash:  # noqa: BLE001 - one request must not end all the others
             _log.error("session.crashed", trace=trace_of(crash))
 
@@ -258,8 +239,7 @@ class SharedSessions(StreamableHTTPSessionManager):
 
     async def _finished(self, exchange: Exchange) -> None:
         """Lets a request be answered whose client has left, so that it can hear it later."""
-        if exchange.answers is not None:
-            exchange.answers.elsewhere = True
-            with self._counted(exchange.subject), anyio.move_on_after(LONGEST_S):
-                await exchange.answers.given.wait()
-        await exchange.end()
+        exchange.answering.elsewhere = True
+        with self._counted(exchange.subject), anyio.move_on_after(LONGEST_S):
+            await exchange.answering.given.wait()
+        exchange.end()

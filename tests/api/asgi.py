@@ -21,8 +21,10 @@ class Answer:
     def json(self) -> Any:
         return json.loads(self.body)
 
-    def event(self) -> Any:
-        """The JSON of the last server-sent event."""
+    def message(self) -> Any:
+        """The JSON-RPC message that the answer is, or that ends its stream of events."""
+        if self.headers["content-type"] == "application/json":
+            return self.json()
         lines = [line for line in self.body.decode().splitlines() if line.startswith("data: {")]
         return json.loads(lines[-1].removeprefix("data: "))
 

@@ -68,7 +68,7 @@ class Tools:
         )
 
     async def listed(self, _: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
-        names = ("whoami", "slow", "ask", "announce")
+        names = ("whoami", "slow", "silent", "ask", "announce")
         return ListToolsResult(
             tools=[Tool(name=name, input_schema={"type": "object"}) for name in names]
         )
@@ -77,6 +77,7 @@ class Tools:
         tools: dict[str, Callable[[Context], Awaitable[CallToolResult]]] = {
             "whoami": self.whoami,
             "slow": self.slow,
+            "silent": self.silent,
             "ask": self.ask,
             "announce": self.announce,
         }
@@ -98,6 +99,10 @@ class Tools:
             raise
         self.finished.append("slow")
         return said("slow is done")
+
+    async def silent(self, _: Context) -> CallToolResult:
+        await self.go.wait()
+        return said("silent is done")
 
     async def ask(self, context: Context) -> CallToolResult:
         request = ElicitRequest(

@@ -1,6 +1,5 @@
 """The gateway put together: which door answers what, with a real Redis and no worker."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,11 +58,6 @@ def key_file(tmp_path: Path) -> Path:
     return path
 
 
-def _event(text: str) -> Any:
-    (line,) = (line for line in text.splitlines() if line.startswith("data: {"))
-    return json.loads(line.removeprefix("data: "))
-
-
 def test_without_workers_it_lives_and_waits(client: TestClient) -> None:
     assert client.get("/healthz").status_code == 200
     ready = client.get("/readyz")
@@ -92,7 +86,7 @@ def test_the_fourteen_tools_are_served_behind_the_token(client: TestClient) -> N
 
     listed = client.post("/mcp", json=listing, headers=BOTH | BEARER | session)
 
-    assert [tool["name"] for tool in _event(listed.text)["result"]["tools"]] == [
+    assert [tool["name"] for tool in listed.json()["result"]["tools"]] == [
         tool.name for tool in TOOLS
     ]
 
@@ -105,7 +99,7 @@ def test_a_call_without_workers_is_a_fault_that_says_so(client: TestClient) -> N
 
     answer = client.post("/mcp", json=call, headers=BOTH | BEARER | session)
 
-    result = _event(answer.text)["result"]
+    result = answer.json()["result"]
     assert result["isError"]
     assert result["_meta"]["infragate/code"] == "no_worker"
     assert "Try again in 10 s" in result["content"][0]["text"]

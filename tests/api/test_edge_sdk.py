@@ -100,7 +100,7 @@ def test_a_handshake_client_is_known_to_the_tools() -> None:
         async with serving() as app:
             session = await opened_session(app, ALICE)
             answer = await post(app, ALICE, call("get_k8s_status"), session)
-            assert said(answer.event()).startswith("alice alice codex sha256:")
+            assert said(answer.message()).startswith("alice alice codex sha256:")
 
     anyio.run(main)
 
@@ -142,7 +142,7 @@ def test_the_step_up_happens_before_the_sdk_is_asked() -> None:
             session = await opened_session(app, CAROL)
             allowed = await post(app, CAROL, call("get_k8s_status"), session)
             refused = await post(app, CAROL, call("apply_approved_plan"), session)
-            assert said(allowed.event()).startswith("carol")
+            assert said(allowed.message()).startswith("carol")
             assert refused.status == 403
             assert METADATA in refused.headers["www-authenticate"]
 

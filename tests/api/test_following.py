@@ -95,7 +95,7 @@ def test_the_stream_tells_of_a_decision_that_was_made_anywhere(redis_url: str) -
             async with here.listening(session) as listening:
                 await listening.event()
                 answer = await there.post(asking("subscribe"), session)
-                assert "result" in answer.event()
+                assert "result" in answer.message()
                 decide(redis_url, plan, State.DENIED)
                 told = await listening.message()
             assert told["method"] == "notifications/resources/updated"
@@ -110,7 +110,7 @@ def test_who_comes_back_later_is_told_what_happened_meanwhile(redis_url: str) ->
     async def main() -> None:
         async with gateways(redis_url) as (here, there):
             session = await here.opened()
-            assert "result" in (await here.post(asking("subscribe"), session)).event()
+            assert "result" in (await here.post(asking("subscribe"), session)).message()
             decide(redis_url, plan, State.DENIED)
             async with there.listening(session) as listening:
                 assert (await listening.message())["params"] == {"uri": "plan://plan-1"}
@@ -126,7 +126,7 @@ def test_a_plan_that_expires_is_told_without_anybody_moving_it(redis_url: str) -
             session = await here.opened()
             async with here.listening(session) as listening:
                 await listening.event()
-                assert "result" in (await there.post(asking("subscribe"), session)).event()
+                assert "result" in (await there.post(asking("subscribe"), session)).message()
                 assert (await listening.message())["params"] == {"uri": "plan://plan-1"}
 
     anyio.run(main)
@@ -186,7 +186,7 @@ def test_nothing_is_told_of_a_plan_that_is_no_longer_followed(redis_url: str) ->
             session = await here.opened()
             for plan_id in ("plan-1", "plan-2"):
                 await here.post(asking("subscribe", plan_id), session)
-            assert "result" in (await there.post(asking("unsubscribe"), session)).event()
+            assert "result" in (await there.post(asking("unsubscribe"), session)).message()
             decide(redis_url, first, State.DENIED)
             decide(redis_url, second, State.DENIED)
             async with here.listening(session) as listening:
@@ -204,7 +204,7 @@ def test_another_persons_plan_cannot_be_followed(redis_url: str) -> None:
             session = await here.opened(token=BOB)
             theirs = await here.post(asking("subscribe"), session, BOB)
             nothing = await here.post(asking("subscribe", "unknown"), session, BOB)
-            assert theirs.event()["error"]["code"] == nothing.event()["error"]["code"] == -32002
+            assert theirs.message()["error"]["code"] == nothing.message()["error"]["code"] == -32002
 
     anyio.run(main)
 
@@ -219,9 +219,9 @@ def test_a_session_follows_no_more_than_it_may_and_nothing_after_its_end(
     async def main() -> None:
         async with gateways(redis_url) as (here, there):
             session = await here.opened()
-            assert "result" in (await here.post(asking("subscribe"), session)).event()
+            assert "result" in (await here.post(asking("subscribe"), session)).message()
             refused = await here.post(asking("subscribe", "plan-2"), session)
-            assert refused.event()["error"]["message"] == "Too many subscriptions"
+            assert refused.message()["error"]["message"] == "Too many subscriptions"
             await there.send("DELETE", session)
         with redis.Redis.from_url(redis_url) as client:
             assert list(client.keys("gw:mcp:follows:*")) == []

@@ -11,7 +11,6 @@ import anyio
 import pytest
 import redis
 import redis.asyncio
-from starlette.types import Receive, Scope, Send
 
 from dev.redis_server import RedisServer, free_port
 from shared.stores import mcp_sessions
@@ -67,9 +66,9 @@ def test_a_session_that_one_replica_opened_is_served_by_the_other(
         listed = await there.post(LISTING, session)
         called = await here.post(call("whoami"), session)
 
-        assert listed.headers["content-type"].startswith("text/event-stream")
-        assert len(listed.event()["result"]["tools"]) == 4
-        assert text_in(called.event()) == f"alice tests {version}"
+        assert listed.headers["content-type"] == "application/json"
+        assert len(listed.message()["result"]["tools"]) == 5
+        assert text_in(called.message()) == f"alice tests {version}"
 
     play(redis_url, story)
 
@@ -132,7 +131,7 @@ def test_an_id_that_is_none_of_ours_is_unknown(redis_url: str, session_id: str) 
 def test_a_handshake_that_makes_no_sense_opens_no_session(redis_url: str) -> None:
     async def story(made: list[Replica]) -> None:
         answer = await made[0].post({**initialize(), "params": {"protocolVersion": 5}})
-        assert "error" in answer.event()
+        assert "error" in answer.message()
         assert "mcp-session-id" not in answer.headers
         huge = await made[0].post(initialize(experimental={"x": {"y": "z" * 20_000}}))
         assert huge.status == 400
@@ -147,12 +146,11 @@ def test_a_handshake_that_makes_no_sense_opens_no_session(redis_url: str) -> Non
 def test_a_session_whose_handshake_was_refused_is_gone(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_self: object, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def crash(*_: object, **__: object) -> None:
         assert len(keys_of(redis_url)) == 2  # written before anything is served
-        await send({"type": "http.response.start", "status": 500, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        raise ZeroDivisionError
 
-    monkeypatch.setattr("api.exchanges.StreamableHTTPServerTransport.handle_request", refuse)
+    monkeypatch.setattr("api.exchanges.serve_connection", crash)
 
     async def story(made: list[Replica]) -> None:
         assert (await made[0].post(initialize())).status == 500
@@ -168,7 +166,7 @@ def test_a_session_can_begin_its_handshake_anew(redis_url: str) -> None:
         again = await there.post(initialize(HANDSHAKE, "renamed"), session)
         assert again.headers["mcp-session-id"] == session["Mcp-Session-Id"]
         called = await here.post(call("whoami"), session)
-        assert text_in(called.event()) == f"alice renamed {HANDSHAKE}"
+        assert text_in(called.message()) == f"alice renamed {HANDSHAKE}"
 
     play(redis_url, story)
 
@@ -309,17 +307,57 @@ def test_a_client_that_leaves_cancels_nothing_and_hears_the_rest_elsewhere(
 
 
 def test_an_answer_that_was_given_meanwhile_is_heard_on_return(redis_url: str) -> None:
+    tools = Tools()
+
     async def story(made: list[Replica]) -> None:
         here, there = made
         session = await here.opened()
-        async with here.under_way(call("whoami"), session) as asked:
+        tools.go.set()
+        async with here.under_way(call("slow"), session) as asked:
             primed = await asked.event()
             await asked.end()
         async with there.listening(session, **{"Last-Event-ID": primed["id"]}) as resumed:
-            assert text_in(await resumed.message()).startswith("alice")
+            assert (await resumed.message())["method"] == "notifications/progress"
+            assert text_in(await resumed.message()) == "slow is done"
             await resumed.end()
 
+    play(redis_url, story, tools)
+
+
+def test_an_answer_that_comes_at_once_is_one_body_and_leaves_nothing(redis_url: str) -> None:
+    async def story(made: list[Replica]) -> None:
+        session = await made[0].opened()
+        before = keys_of(redis_url)
+        answer = await made[1].post(call("whoami"), session)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["mcp-session-id"] == session["Mcp-Session-Id"]
+        assert text_in(answer.json()) == f"alice tests {HANDSHAKE}"
+        assert keys_of(redis_url) == before
+
     play(redis_url, story)
+
+
+@pytest.mark.parametrize(("version", "is_primed"), [("2025-06-18", False), (HANDSHAKE, True)])
+def test_an_answer_that_takes_long_opens_a_stream_that_its_client_can_come_back_to(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, version: str, is_primed: bool
+) -> None:
+    monkeypatch.setattr("api.answering.LONG_S", 0)
+    tools = Tools()
+
+    async def story(made: list[Replica]) -> None:
+        session = await made[0].opened(version)
+        async with made[0].under_way(call("silent"), session) as working:
+            assert working.headers["content-type"].startswith("text/event-stream")
+            tools.go.set()
+            if is_primed:
+                assert (await working.event())["data"] == ""
+            answer = await working.event()
+            assert text_in(json.loads(answer["data"])) == "silent is done"
+        stream, _ = answer["id"].split(".")
+        async with made[1].listening(session, **{"Last-Event-ID": f"{stream}.0-0"}) as resumed:
+            assert text_in(await resumed.message()) == "silent is done"
+
+    play(redis_url, story, tools)
 
 
 @pytest.mark.parametrize("event", ["nonsense", "a.b", "x.99999999999999999999-0", "é.1-1", "."])

@@ -7,10 +7,13 @@ import anyio
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_connection
-from mcp.server.streamable_http import GET_STREAM_KEY, EventStore, StreamableHTTPServerTransport
+from mcp.server.streamable_http import REQUEST_CANCELLED
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.message import ServerMessageMetadata
 
+from api.answering import Answering
 from api.sessions import SharedSessions
 
 
@@ -40,20 +43,6 @@ def test_the_manager_has_the_task_group_and_the_lifespan_while_it_runs() -> None
     anyio.run(main)
 
 
-def test_a_transport_takes_in_what_is_sent_to_its_writer() -> None:
-    async def main() -> None:
-        transport = StreamableHTTPServerTransport(mcp_session_id="x")
-        assert transport._read_stream_writer is None
-        async with transport.connect() as (reading, _), anyio.create_task_group() as tasks:
-            assert transport._read_stream_writer is not None
-            tasks.start_soon(transport._read_stream_writer.send, RuntimeError("in"))
-            assert isinstance(await reading.__anext__(), RuntimeError)
-            await transport.terminate()
-            assert transport.is_terminated
-
-    anyio.run(main)
-
-
 def test_a_dispatcher_counts_its_ids_on_from_a_number_that_can_be_set() -> None:
     send, receive = anyio.create_memory_object_stream[Any](0)
     with send, receive:
@@ -64,16 +53,16 @@ def test_a_dispatcher_counts_its_ids_on_from_a_number_that_can_be_set() -> None:
 
 
 def test_what_else_is_used_is_called_as_it_is_used() -> None:
-    store = {name: parameters(getattr(EventStore, name)) for name in EventStore.__abstractmethods__}
-
-    assert store == {
-        "store_event": ["self", "stream_id", "message"],
-        "replay_events_after": ["self", "last_event_id", "send_callback"],
-    }
-    assert GET_STREAM_KEY == "_GET_stream"
-    assert {"mcp_session_id", "event_store", "retry_interval"} <= set(
-        parameters(StreamableHTTPServerTransport)
+    assert REQUEST_CANCELLED == -32800
+    assert {"request_context", "on_request_unanswered", "related_request_id"} <= set(
+        parameters(ServerMessageMetadata)
     )
+    assert parameters(JSONRPCDispatcher)[:2] == ["read_stream", "write_stream"]
+    assert {"inline_methods"} <= set(parameters(JSONRPCDispatcher))
+    writes = {
+        name for name in vars(WriteStream) if name in {"send", "aclose", "__aenter__", "__aexit__"}
+    }
+    assert writes <= set(vars(Answering))
     assert parameters(Connection.from_envelope) == [
         "protocol_version",
         "client_info",

@@ -11,7 +11,7 @@ import pytest
 
 from dev.stack.parts import GATEWAY
 from tests.journeys.live import Live, started
-from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -96,7 +96,7 @@ def test_a_thousand_streams_that_end_leave_nothing_behind(own: Live) -> None:
                     headers={**headers, **session},
                     timeout=PATIENCE_S,
                 )
-                assert _event(named)["result"]["structuredContent"]["namespaces"]
+                assert named.json()["result"]["structuredContent"]["namespaces"]
         return await anyio.to_thread.run_sync(forgotten, gateway)
 
     async def rounds() -> list[int]:

@@ -1,9 +1,7 @@
 """The HTTP side of /mcp that clients rely on, against a real gateway process."""
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -46,11 +44,6 @@ def stranger(live: Live) -> Iterator[httpx2.Client]:
         yield client
 
 
-def _event(answer: httpx2.Response) -> Any:
-    lines = [line for line in answer.text.splitlines() if line.startswith("data: {")]
-    return json.loads(lines[-1].removeprefix("data: "))
-
-
 def _call(tool: str, **arguments: object) -> dict[str, object]:
     params = {"name": tool, "arguments": arguments}
     return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
@@ -60,10 +53,10 @@ def test_the_curl_of_the_skill_opens_a_session(curl: httpx2.Client) -> None:
     answer = curl.post("/mcp", json=INITIALIZE)
 
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["content-type"] == "application/json"
     assert answer.headers["mcp-session-id"]
-    assert _event(answer)["result"]["protocolVersion"] == "2024-11-05"
-    assert _event(answer)["result"]["serverInfo"]["name"] == "infragate"
+    assert answer.json()["result"]["protocolVersion"] == "2024-11-05"
+    assert answer.json()["result"]["serverInfo"]["name"] == "infragate"
 
 
 def test_the_session_lists_the_tools_and_ends(curl: httpx2.Client) -> None:
@@ -73,7 +66,7 @@ def test_the_session_lists_the_tools_and_ends(curl: httpx2.Client) -> None:
 
     assert curl.post("/mcp", json=ready, headers=session).status_code == 202
     listed = curl.post("/mcp", json=listing, headers=session)
-    assert [tool["name"] for tool in _event(listed)["result"]["tools"]] == [t.name for t in TOOLS]
+    assert [tool["name"] for tool in listed.json()["result"]["tools"]] == [t.name for t in TOOLS]
     assert curl.delete("/mcp", headers=session).status_code in {200, 204}
     assert curl.post("/mcp", json=listing, headers=session).status_code == 404
 
@@ -179,7 +172,7 @@ def test_what_is_no_json_rpc_is_an_error_of_the_client(body: bytes, curl: httpx2
     answer = curl.post("/mcp", content=body)
 
     assert 400 <= answer.status_code < 500 or (
-        answer.status_code == 200 and "error" in _event(answer)
+        answer.status_code == 200 and "error" in answer.json()
     ), answer.text
     assert "Traceback" not in answer.text
     assert "pydantic" not in answer.text
@@ -193,7 +186,7 @@ def test_an_unknown_method_is_a_json_rpc_error(curl: httpx2.Client) -> None:
     answer = curl.post("/mcp", json=request, headers=session)
 
     assert answer.status_code == 200
-    assert _event(answer)["error"]["code"] == -32601
+    assert answer.json()["error"]["code"] == -32601
 
 
 @pytest.mark.promise("tokens-are-checked")

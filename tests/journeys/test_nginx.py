@@ -12,7 +12,7 @@ from tests.journeys.entrances import nginx
 from tests.journeys.live import Agent, Live
 from tests.journeys.person import Person
 from tests.journeys.round_robin import Fleet, fleet, until_it_answers
-from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -59,6 +59,6 @@ def test_sessions_need_no_stickiness_and_events_come_unbuffered(
         session = {"mcp-session-id": opened.headers["mcp-session-id"]}
         for _ in range(4):
             answer = client.post("/mcp", json=_call("get_allowed_namespaces"), headers=session)
-            assert _event(answer)["result"]["structuredContent"]["namespaces"]
+            assert answer.json()["result"]["structuredContent"]["namespaces"]
         with client.stream("GET", "/mcp", headers=session) as stream:
             assert next(stream.iter_lines()).startswith("id: session.")

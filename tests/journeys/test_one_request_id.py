@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.journeys.live import Live
-from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = pytest.mark.stack
 
@@ -38,7 +38,7 @@ def test_one_grep_finds_a_call_at_the_gateway_at_the_worker_and_in_the_audit_log
     assert [_event_of(line) for line in (called, answered)] == ["tool.called", "request.answered"]
     assert [_event_of(line) for line in _lines(live, "worker", request, 1)] == ["call.done"]
     assert theirs in answered
-    plan = _event(answer)["result"]["structuredContent"]["planId"]
+    plan = answer.json()["result"]["structuredContent"]["planId"]
     recorded = [one for one in live.audit() if one.get("request") == request]
     assert [(one["event"], one["plan"]) for one in recorded] == [("plan.created", plan)]
     assert theirs not in str(live.audit())

@@ -1,6 +1,5 @@
 """Redis is gone for ten seconds in the middle of traffic, and comes back: what callers notice."""
 
-import json
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from dev.redis_server import command as redis_command
 from dev.stack.parts import GATEWAY, REDIS, WORKER
 from dev.stack.processes import Running
 from tests.journeys.live import Live, started
-from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -86,7 +85,7 @@ class Reader:
 
 
 def told(answer: httpx2.Response) -> Any:
-    return json.loads(answer.text) if answer.text.startswith("{") else _event(answer)
+    return answer.json()
 
 
 @contextmanager
@@ -152,7 +151,7 @@ def test_ten_seconds_without_redis_end_no_process_lose_no_session_and_are_told_c
     assert reader.codes <= TELLING
     assert during.status_code == httpx2.codes.SERVICE_UNAVAILABLE
     assert during.headers["retry-after"]
-    assert _event(after)["result"]["structuredContent"]["namespaces"] == [own.namespace]
+    assert after.json()["result"]["structuredContent"]["namespaces"] == [own.namespace]
     assert stolen.status_code == httpx2.codes.NOT_FOUND
     assert {part: own.pid(part) for part in pids} == pids
     own.stack.require_alive()

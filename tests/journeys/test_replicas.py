@@ -14,7 +14,7 @@ from mcp_types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 from tests.journeys.live import Agent, Live
 from tests.journeys.person import Person
 from tests.journeys.round_robin import Fleet, fleet
-from tests.journeys.test_mcp import BOTH, INITIALIZE, _call, _event
+from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -161,7 +161,7 @@ class Traffic:
         elif answer.status_code != httpx2.codes.OK:
             self.failed.append(f"{answer.status_code} {answer.text}")
         else:
-            told = _event(answer)["result"]["structuredContent"]["namespaces"]
+            told = answer.json()["result"]["structuredContent"]["namespaces"]
             assert told == [self.live.namespace]
             self.answered += 1
 

@@ -95,7 +95,7 @@ def test_the_token_is_printed_alone_and_the_printed_curl_works(up: Up) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", done.stdout)
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["content-type"] == "application/json"
     assert answer.headers["mcp-session-id"]
 
 

@@ -15,6 +15,7 @@ _STATUSES: Final = {
     "no_worker": 503,
     "queue_full": 503,
     "worker_timeout": 504,
+    "clocks_differ": 503,
     "cluster_timeout": 504,
     "cluster_unreachable": 502,
     "cluster_throttled": 503,

@@ -60,6 +60,14 @@ class _Known:
     at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unknown:
+    """Why nobody knew the live workers `at` that time."""
+
+    fault: str
+    at: float
+
+
 class Admission:
     """How many calls wait for one queue, and whose they are. Leaves room for a newcomer.
 
@@ -113,6 +121,7 @@ class Dispatch:
         self._mouth = QueueMouth(redis)
         self._waiting: dict[str, asyncio.Queue[Reply]] = {}
         self._known: _Known | None = None
+        self._unknown: _Unknown | None = None
         self._asking = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -165,8 +174,16 @@ class Dispatch:
         """
         async with self._asking:  # one question for all who ask at once
             now = asyncio.get_running_loop().time()
-            if self._known is None or now - self._known.at >= FRESH_S:
+            if self._known is not None and now - self._known.at < FRESH_S:
+                return self._known.workers
+            if self._unknown is not None and now - self._unknown.at < FRESH_S:
+                raise RedisUnavailable(self._unknown.fault)
+            try:
                 self._known = _Known(workers=await announced(self._redis), at=now)
+            except RedisUnavailable as fault:  # and one time-out, not one for each
+                failed_at = asyncio.get_running_loop().time()
+                self._unknown = _Unknown(fault=str(fault), at=failed_at)
+                raise
             return self._known.workers
 
     async def allowed_namespaces(self) -> tuple[str, ...]:

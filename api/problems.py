@@ -114,6 +114,7 @@ _PAGES: Final[Mapping[str, _Page]] = {
         "Plans can be shown and decided only while the workers of their cluster run. "
         "Start them, or try again in a few seconds.",
     ),
+    "clocks_differ": _Page(503, "The clocks of our machines differ", _OPERATOR),
     "worker_timeout": _Page(504, "The worker did not answer in time", _LOOK),
     "provider_unavailable": _NO_PROVIDER,
     "identity_provider_unavailable": _NO_PROVIDER,

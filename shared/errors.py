@@ -55,6 +55,12 @@ class WorkerTimeout(Fault):
     retry_after = 5
 
 
+class ClocksDiffer(Fault):
+    """A worker took the call after its deadline, by its own clock, and somebody still waits."""
+
+    code = "clocks_differ"
+
+
 class QueueFull(Fault):
     """The queue is so long that the call could not be answered in time."""
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -21,11 +22,12 @@ from celery.worker.request import Request
 from kombu.message import Message
 
 from shared.envelopes import Envelope, unpack
-from shared.errors import RedisUnavailable, Refusal
+from shared.errors import ClocksDiffer, RedisUnavailable, Refusal
 from shared.logs import Log
-from shared.messages import TASK, Role
+from shared.messages import TASK, Failed, Role
 from shared.stores.connection import Redis, is_hopeless
 from shared.stores.queues import take
+from shared.stores.replies import push
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -215,8 +217,20 @@ class StrictConsumer:
         late_s = self._intake.clock() - envelope.deadline
         if late_s >= 0:
             _log.info("queue.expired", queue=queue, call=envelope.id, late_s=round(late_s, 3))
+            self._say_late(envelope, late_s)
             return None
         return envelope
+
+    def _say_late(self, envelope: Envelope, late_s: float) -> None:
+        """Usually nobody waits any more. If somebody does, our clock is ahead of the gateway's."""
+        late = Failed(
+            id=envelope.id,
+            code=ClocksDiffer.code,
+            message=f"By the worker's clock the call ended {late_s:.0f} s before it arrived; the"
+            " clocks of gateway and worker differ. Tell the operator.",
+        )
+        with suppress(RedisUnavailable):
+            push(self._intake.redis, envelope.reply_to, late)
 
     def _request(self, queue: str, envelope: Envelope) -> Request:
         """A Celery request made of what we know; no header of the message is passed on."""

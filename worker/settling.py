@@ -16,6 +16,7 @@ from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State
 from shared.stores.plans import StoredPlan
 from worker import claims, evidence, writes
+from worker.cluster import FOR_A_WRITE_S
 from worker.context import Context
 from worker.notices import Notice
 
@@ -147,9 +148,13 @@ def _unclaimed(stored: StoredPlan) -> JSON | Refusal:
 
 
 def _patience(plan: Plan, context: Context) -> float:
-    """Seconds after a claim in which its write may still land: the last one may be a retry."""
+    """Seconds after a claim in which its write may still land.
+
+    The last one may be a retry, and each try may have been put off by the server.
+    """
     retried = 2 * writes.RETRIES * context.settings.kubernetes_timeout_s
-    return write_window(plan, context) + retried + IN_FLIGHT_S
+    put_off = (1 + writes.RETRIES) * FOR_A_WRITE_S
+    return write_window(plan, context) + retried + put_off + IN_FLIGHT_S
 
 
 def _reconstructed(plan: Plan, found: list[bool], context: Context) -> Outcome:

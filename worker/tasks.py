@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from shared import request_ids
 from shared.envelopes import Envelope
-from shared.errors import Fault, Refusal
+from shared.errors import Fault, RedisUnavailable, Refusal
 from shared.logs import Log, trace_of
 from shared.manifests import JSON
 from shared.messages import (
@@ -27,6 +27,7 @@ from shared.messages import (
     Role,
 )
 from shared.stores.replies import push
+from worker.cluster import ending_in
 from worker.context import Context, Report, Verbs
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
     Never raises: a reply that cannot be sent is logged, and the caller's deadline passes.
     """
     started = time.monotonic()
-    waited_s = context.clock() - envelope.sent_at
-    reply = _reply(envelope, role, context, verbs)
+    now = context.clock()
+    waited_s = now - envelope.sent_at
+    with ending_in(envelope.deadline - now):
+        reply = _reply(envelope, role, context, verbs)
     _send(context, envelope.reply_to, reply)
     _log.info(
         "call.done",
@@ -121,15 +124,23 @@ def _reporter(context: Context, call_id: str, reply_to: str) -> Report:
 def _send(context: Context, reply_to: str, reply: LastReply) -> None:
     try:
         try:
-            push(context.redis, reply_to, reply)
+            _pushed(context, reply_to, reply)
         except ValueError:  # too large to send
-            push(
-                context.redis,
-                reply_to,
-                _failed(reply.id, "answer_too_large", "The answer is too large; ask for less."),
-            )
+            text = "The answer is too large; ask for less."
+            _pushed(context, reply_to, _failed(reply.id, "answer_too_large", text))
     except Fault as fault:
         _log.warning("reply.lost", call=reply.id, code=fault.code)
+
+
+def _pushed(context: Context, reply_to: str, reply: LastReply) -> None:
+    """Pushes a reply, twice if need be: the first time may have met a half-open connection.
+
+    Whoever waits takes the first of two alike.
+    """
+    try:
+        push(context.redis, reply_to, reply)
+    except RedisUnavailable:
+        push(context.redis, reply_to, reply)
 
 
 def _name_of(document: Mapping[str, JSON]) -> str:

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import BadConfiguration, RedisUnavailable
+from shared.stores.pools import AsyncPool, Pool
 
 Redis: TypeAlias = redis.Redis
 AsyncRedis: TypeAlias = redis.asyncio.Redis
@@ -40,7 +41,7 @@ def connect(url: SecretStr, *, timeout_s: float, ca_file: Path | None = None) ->
     Raises:
         BadConfiguration: there is no certificate in `ca_file`.
     """
-    pool = redis.BlockingConnectionPool.from_url(
+    pool = Pool.from_url(
         url.get_secret_value(),
         max_connections=MAX_CONNECTIONS,
         timeout=timeout_s,
@@ -64,7 +65,7 @@ def connect_async(
     Raises:
         BadConfiguration: there is no certificate in `ca_file`.
     """
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
+    pool = AsyncPool.from_url(
         url.get_secret_value(),
         max_connections=MAX_CONNECTIONS,
         timeout=timeout_s,

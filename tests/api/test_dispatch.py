@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from api import dispatch
 from api.dispatch import Admission, Dispatch, WorkerFailed
 from dev.redis_server import free_port
 from shared.envelopes import Envelope, unpack
@@ -31,6 +32,7 @@ from shared.messages import (
     Role,
     reply_json,
 )
+from shared.stores.announcements import announced
 from shared.stores.connection import AsyncRedis, connect_async
 
 NOW = 1_800_000_000.0
@@ -310,6 +312,28 @@ def test_the_list_of_workers_is_asked_for_once_a_second_at_most(redis_url: str) 
         assert after - before < 10
 
     play(redis_url, story)
+
+
+def test_who_asks_for_the_workers_while_redis_is_silent_shares_one_time_out() -> None:
+    """Each waiting for its own, after the others, the last of 50 would hear nothing for minutes."""
+
+    async def story(stage: Stage) -> None:
+        tried = 0
+
+        async def counted(redis: AsyncRedis) -> tuple[Announcement, ...]:
+            nonlocal tried
+            tried += 1
+            return await announced(redis)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatch, "announced", counted)
+            ends = await asyncio.gather(
+                *(stage.dispatch.workers() for _ in range(50)), return_exceptions=True
+            )
+        assert [type(end) for end in ends] == [RedisUnavailable] * 50
+        assert tried == 1
+
+    play(f"redis://127.0.0.1:{free_port()}/0", story)
 
 
 def test_the_gateway_does_not_import_celery() -> None:

@@ -157,15 +157,18 @@ class Live:
 
     def kubernetes_requests(self) -> list[dict[str, Any]]:
         """What the cluster was asked so far, by anybody."""
-        token = json.loads((self.places.sandbox / "tokens.json").read_text())["admin"]
-        trusting = ssl.create_default_context(cafile=str(self.places.sandbox / "ca.crt"))
-        answer = httpx2.get(
-            f"https://127.0.0.1:{self.record.sandbox_port}/_sandbox/requests",
-            headers={"Authorization": f"Bearer {token}"},
-            verify=trusting,
-            trust_env=False,
-        )
+        url = f"https://127.0.0.1:{self.record.sandbox_port}/_sandbox/requests"
+        answer = httpx2.get(url, **self.sandbox_access())
         return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
+
+    def sandbox_access(self) -> dict[str, Any]:
+        """What a request to the simulated cluster needs to be its administrator's."""
+        token = json.loads((self.places.sandbox / "tokens.json").read_text())["admin"]
+        return {
+            "headers": {"Authorization": f"Bearer {token}"},
+            "verify": ssl.create_default_context(cafile=str(self.places.sandbox / "ca.crt")),
+            "trust_env": False,
+        }
 
     @contextmanager
     def redis(self, user: str = "auditor") -> Iterator["redis.Redis"]:

@@ -87,6 +87,12 @@ def status(code: int, reason: str, message: str, **details: Any) -> dict[str, An
     }
 
 
+def throttled(seconds: str) -> Reply:
+    """What a server says that has too much to do; `seconds` is its Retry-After."""
+    body = status(429, "TooManyRequests", "slow down")
+    return Reply(status=429, body=body, headers=(("Retry-After", seconds),))
+
+
 def listing(*items: Any, **metadata: Any) -> dict[str, Any]:
     """A list object."""
     return {"metadata": {"resourceVersion": "7", **metadata}, "items": list(items)}

@@ -217,8 +217,9 @@ def crashed(stage: Stage, *names: str, state: str = "applying") -> Plan:
     return plan
 
 
-PATIENCE = 60 + 3 * 10 + 4 * 10
-"""One object: in flight, its write window, and the retries of a write that met a newer version."""
+PATIENCE = 60 + 3 * 10 + 4 * 10 + 3 * 2
+"""One object: in flight, its write window, the retries of a write that met a newer version, and
+three tries that the server has put off."""
 
 
 @pytest.mark.parametrize("before", ["applying", "approved"])

@@ -1,5 +1,6 @@
 """The consumer: no more calls than threads, no role takes all, nothing wrong gets through."""
 
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -157,12 +158,21 @@ def test_calls_run_in_order_and_wrong_messages_between_them_are_dropped(
 
 
 @pytest.mark.real_redis
-def test_an_expired_call_is_dropped_unseen_exactly_at_its_deadline(rig: Rig) -> None:
+def test_a_call_is_not_done_from_its_deadline_on(rig: Rig) -> None:
     rig.push(good("late", deadline=1_000.0))  # the context's clock stands at 1,000
     rig.push(good("just in time", deadline=1_000.001))
     rig.run()
     assert rig.ran == ["just in time"]
-    assert rig.context.redis.llen("r:me") == 1
+
+
+@pytest.mark.real_redis
+def test_whoever_still_waits_for_an_expired_call_hears_that_the_clocks_differ(rig: Rig) -> None:
+    rig.push(good("late", deadline=700.0))
+    rig.run()
+    (raw,) = cast("list[bytes]", rig.context.redis.lrange("r:me", 0, -1))
+    reply = json.loads(raw)
+    assert (reply["id"], reply["code"]) == ("c", "clocks_differ")
+    assert "300 s" in reply["message"]
 
 
 @pytest.mark.real_redis

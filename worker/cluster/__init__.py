@@ -11,11 +11,13 @@ from worker.cluster.errors import (
     NotSent,
 )
 from worker.cluster.paths import LEASE_NAMESPACE
+from worker.cluster.patience import FOR_A_WRITE_S, ending_in
 from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, Written
 from worker.cluster.together import together
 
 __all__ = [
     "FIELD_MANAGER",
+    "FOR_A_WRITE_S",
     "LEASE_NAMESPACE",
     "ApplyConflict",
     "Cluster",
@@ -30,5 +32,6 @@ __all__ = [
     "MissingPermission",
     "NotSent",
     "Written",
+    "ending_in",
     "together",
 ]

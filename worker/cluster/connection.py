@@ -2,7 +2,7 @@
 
 Each call has a time limit; answers are bounded; redirects are never followed, since they would
 carry the token elsewhere. Reads are tried again once when a kept-alive connection turns out to be
-dead, or after a short Retry-After. Writes are never repeated: the server may have done them.
+dead. Writes are not, since the server may have done them. Both are when the server asked for that.
 """
 
 import socket
@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
+    ClosedPoolError,
     ConnectTimeoutError,
     HTTPError,
     NewConnectionError,
@@ -25,20 +27,17 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as HTTPTimeout
 
-from shared.errors import ClusterFault, ClusterThrottled, ClusterTimeout, ClusterUnreachable
+from shared.errors import ClusterFault, ClusterTimeout, ClusterUnreachable
 from worker.cluster.access import LOOPBACK, Access
 from worker.cluster.errors import NotSent, fault_of
+from worker.cluster.patience import FOR_A_WRITE_S, TOO_MANY, Throttled, left_s, patiently
 
 POOL_SIZE: Final = 32
 """Kept-alive connections: 16 task threads, some of which ask for several lists at once."""
 
 BODY_LIMIT: Final = 64 * 1024 * 1024
 ERROR_LIMIT: Final = 64 * 1024
-PATIENCE_S: Final = 2.0
-"""The longest Retry-After that is waited for; beyond it the caller hears about the 429."""
-
 CONNECT_S: Final = 3.0
-TOO_MANY: Final = 429
 
 Query = Mapping[str, str | int | bool | None]
 
@@ -50,6 +49,29 @@ class Answer:
     body: bytes
     warnings: tuple[str, ...] = ()
     date: str = ""
+
+
+class Body:
+    """An answer's body, piece by piece. A server that trickles is no better than a silent one."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, *, until: float, timeout_s: float):
+        self._response = response
+        self._until = until
+        self._timeout_s = timeout_s
+
+    def read(self, amt: int) -> bytes:
+        """Returns `amt` bytes, fewer at the end. Raises ClusterTimeout."""
+        pieces: list[bytes] = []
+        while amt > 0 and (piece := self.read1(amt)):
+            pieces.append(piece)
+            amt -= len(piece)
+        return b"".join(pieces)
+
+    def read1(self, amt: int) -> bytes:
+        """Returns what there is, at most `amt` bytes; none at the end. Raises ClusterTimeout."""
+        if time.monotonic() >= self._until:
+            raise _timed_out(self._timeout_s)
+        return self._response.read1(amt)
 
 
 class Connection:
@@ -65,37 +87,46 @@ class Connection:
         self._pool = _pool(access)
 
     def read(self, path: str, query: Query | None = None, *, accept: str = "") -> Answer:
-        """GET, repeated once where that is harmless and may help. Raises ClusterFault."""
+        """GET, repeated once if the connection breaks. Raises ClusterFault."""
         headers = {"Accept": accept} if accept else {}
+        ask = partial(self._call, "GET", path, query, headers=headers)
         try:
-            return self._call("GET", path, query, headers=headers)
-        except ClusterThrottled as fault:
-            if (wait := _patience(fault)) is None:
-                raise
-            time.sleep(wait)
+            return patiently(ask, at_most_s=left_s())
         except _Dropped:
-            pass
-        return self._call("GET", path, query, headers=headers)
+            return patiently(ask, at_most_s=left_s())
 
     def write(
         self, method: str, path: str, body: bytes, *, query: Query, content_type: str, verb: str
     ) -> Answer:
-        """One attempt, never more. Raises ClusterFault; after a timeout the outcome is unknown."""
+        """Once, unless the server says that it did nothing and when to come again.
+
+        Raises ClusterFault; after a timeout the outcome is unknown.
+        """
         headers = {"Content-Type": content_type}
-        return self._call(method, path, query, headers=headers, body=body, verb=verb)
+        ask = partial(self._call, method, path, query, headers=headers, body=body, verb=verb)
+        is_real = not query.get("dryRun")
+        return patiently(ask, at_most_s=min(FOR_A_WRITE_S, left_s()) if is_real else left_s())
 
     @contextmanager
-    def stream(
-        self, path: str, query: Query, *, timeout_s: float | None = None
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
+    def stream(self, path: str, query: Query, *, timeout_s: float | None = None) -> Iterator[Body]:
         """A GET whose body the caller reads piece by piece. Raises ClusterFault, also meanwhile."""
+        limit_s = timeout_s or self._timeout_s
+        opened = partial(self._opened, path, query, limit_s)
         with self._translated():
-            response = self._send("GET", path, query, {}, None, timeout_s or self._timeout_s)
+            response = patiently(opened, at_most_s=left_s())
             try:
-                _refuse_bad(response, "get")
-                yield response
+                yield Body(response, until=time.monotonic() + limit_s, timeout_s=limit_s)
             finally:
                 response.close()
+
+    def _opened(self, path: str, query: Query, timeout_s: float) -> urllib3.BaseHTTPResponse:
+        response = self._send("GET", path, query, {}, None, timeout_s)
+        try:
+            _refuse_bad(response, "get")
+        except BaseException:
+            response.close()
+            raise
+        return response
 
     def _call(
         self,
@@ -107,11 +138,12 @@ class Connection:
         body: bytes | None = None,
         verb: str = "get",
     ) -> Answer:
+        until = time.monotonic() + self._timeout_s
         with self._translated():
             response = self._send(method, path, query or {}, headers, body, self._timeout_s)
             try:
                 _refuse_bad(response, verb)
-                data = _bounded(response)
+                data = _bounded(Body(response, until=until, timeout_s=self._timeout_s))
             except BaseException:
                 response.close()
                 raise
@@ -131,7 +163,8 @@ class Connection:
         body: bytes | None,
         timeout_s: float,
     ) -> urllib3.BaseHTTPResponse:
-        return self._pool.request(
+        ask = partial(
+            self._pool.request,
             method,
             f"{self._access.server}{path}{_encoded(query)}",
             headers={**self._headers, **self._access.credentials.headers(), **headers},
@@ -141,10 +174,18 @@ class Connection:
             retries=False,
             timeout=urllib3.Timeout(connect=min(CONNECT_S, timeout_s), read=timeout_s),
         )
+        try:
+            return ask()
+        except ClosedPoolError:  # another thread has just closed it, see `_translated`
+            return ask()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """urllib3's exceptions, none of which is shown, since they hold URLs and addresses."""
+        """urllib3's exceptions, none of which is shown, since they hold URLs and addresses.
+
+        After a time-out no idle connection is kept: they may be half-open, too, and each would cost
+        a call as long a wait.
+        """
         try:
             yield
         except (NewConnectionError, ConnectTimeoutError, ProxyError) as error:
@@ -152,9 +193,8 @@ class Connection:
         except SSLError as error:
             raise NotSent("The API server's certificate is not trusted.") from error
         except HTTPTimeout as error:
-            raise ClusterTimeout(
-                f"The API server did not answer within {self._timeout_s:g} seconds."
-            ) from error
+            self._pool.clear()
+            raise _timed_out(self._timeout_s) from error
         except (ProtocolError, OSError) as error:
             raise _Dropped("The connection to the API server broke.") from error
         except HTTPError as error:
@@ -163,14 +203,6 @@ class Connection:
 
 class _Dropped(ClusterUnreachable):
     """The connection ended in mid-call; a read may simply be asked again."""
-
-
-class Throttled(ClusterThrottled):
-    """429, with the seconds that the server asked for."""
-
-    def __init__(self, fault: ClusterFault, wait_s: float | None) -> None:
-        super().__init__(fault.message, status=TOO_MANY)
-        self.wait_s = wait_s
 
 
 def _pool(access: Access) -> urllib3.PoolManager:
@@ -215,8 +247,12 @@ def _refuse_bad(response: urllib3.BaseHTTPResponse, verb: str) -> None:
     raise fault
 
 
-def _bounded(response: urllib3.BaseHTTPResponse) -> bytes:
-    data = response.read(BODY_LIMIT + 1)
+def _timed_out(timeout_s: float) -> ClusterTimeout:
+    return ClusterTimeout(f"The API server did not answer within {timeout_s:g} seconds.")
+
+
+def _bounded(body: Body) -> bytes:
+    data = body.read(BODY_LIMIT + 1)
     if len(data) > BODY_LIMIT:
         raise ClusterFault("The API server's answer is too large to be read.")
     return data
@@ -224,9 +260,3 @@ def _bounded(response: urllib3.BaseHTTPResponse) -> bytes:
 
 def _seconds(value: str | None) -> float | None:
     return float(value) if value and value.isascii() and value.isdigit() else None
-
-
-def _patience(fault: ClusterThrottled) -> float | None:
-    """Seconds to wait before the one repetition; None when it should not be tried."""
-    wait = fault.wait_s if isinstance(fault, Throttled) else None
-    return wait if wait is not None and wait <= PATIENCE_S else None

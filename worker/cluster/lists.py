@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 import msgspec
-import urllib3
 
 from shared.errors import ClusterFault, ClusterUnreachable
-from worker.cluster.connection import Connection
+from worker.cluster.connection import Body, Connection
 from worker.cluster.errors import ListExpired, fault_of
 from worker.cluster.structs import JSONObject, Listed, Nothing, Page, decoded
 
@@ -94,7 +93,7 @@ def _beyond(
     return count
 
 
-def watched(response: urllib3.BaseHTTPResponse) -> Iterator[JSONObject]:
+def watched(response: Body) -> Iterator[JSONObject]:
     """The JSON objects, one a line, of a watch. Raises ListExpired when it must begin again."""
     for line in _lines(response):
         event = decoded(line, JSONObject)
@@ -104,7 +103,7 @@ def watched(response: urllib3.BaseHTTPResponse) -> Iterator[JSONObject]:
         yield event
 
 
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _lines(response: Body) -> Iterator[bytes]:
     """Whole lines as they come in, each at most 4 MiB."""
     rest = b""
     while piece := response.read1(64 * 1024):

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ClusterThrottled, ClusterTimeout, ClusterUnreachable
-from tests.worker.canned import CannedServer, Reply, Request, kubeconfig, listing, status
-from worker.cluster import Cluster, ListExpired, NotSent
+from tests.worker.canned import (
+    CannedServer,
+    Reply,
+    Request,
+    kubeconfig,
+    listing,
+    status,
+    throttled,
+)
+from worker.cluster import Cluster, ListExpired, NotSent, ending_in
 from worker.cluster.tails import tail_of
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -213,19 +221,38 @@ def test_a_read_is_not_repeated_twice(server: CannedServer, cluster: Cluster) ->
     assert len(server.requests) == 2
 
 
-def _throttled(seconds: str) -> Reply:
-    body = status(429, "TooManyRequests", "slow down")
-    return Reply(status=429, body=body, headers=(("Retry-After", seconds),))
+def test_a_retry_after_is_honored_as_often_as_the_server_asks(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("GET", f"{PODS}/web", throttled("0"), throttled("1"), Reply(body={"kind": "Pod"}))
+
+    with ending_in(60):
+        assert cluster.get("Pod", "shop", "web") == {"kind": "Pod"}
 
 
-def test_a_short_retry_after_is_honored_once(server: CannedServer, cluster: Cluster) -> None:
-    server.on("GET", f"{PODS}/web", _throttled("0"), Reply(body={"kind": "Pod"}))
+def test_a_log_waits_for_a_throttling_server_too(server: CannedServer, cluster: Cluster) -> None:
+    server.on("GET", f"{PODS}/web/log", throttled("0"), Reply(body=b"hello"))
 
-    assert cluster.get("Pod", "shop", "web") == {"kind": "Pod"}
+    tail = cluster.logs("shop", "web", container="c", tail_lines=5, previous=False, limit_bytes=100)
+    assert tail.data == b"hello"
 
 
-def test_a_long_retry_after_is_the_callers_to_wait(server: CannedServer, cluster: Cluster) -> None:
-    server.on("GET", f"{PODS}/web", _throttled("30"))
+@pytest.mark.parametrize("left_s", [25, -1], ids=["sooner", "already"])
+def test_a_retry_after_that_is_later_than_the_callers_deadline_is_the_callers_to_wait(
+    left_s: float, server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("GET", f"{PODS}/web", throttled("30"))
+
+    with ending_in(left_s), pytest.raises(ClusterThrottled):
+        cluster.get("Pod", "shop", "web")
+
+    assert len(server.requests) == 1
+
+
+def test_without_a_retry_after_nothing_is_waited_for(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("GET", f"{PODS}/web", Reply(status=429, body=status(429, "TooManyRequests", "no")))
 
     with pytest.raises(ClusterThrottled):
         cluster.get("Pod", "shop", "web")

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import AlreadyExists, ClusterThrottled, ClusterUnreachable, Conflict
-from tests.worker.canned import CannedServer, Reply, status
+from tests.worker.canned import CannedServer, Reply, status, throttled
 from worker.cluster import ApplyConflict, Cluster, FieldConflict
 
 MAPS = "/api/v1/namespaces/shop/configmaps"
@@ -134,14 +134,7 @@ def test_a_delete_carries_its_preconditions(server: CannedServer, cluster: Clust
     [
         (Reply(drop=True), ClusterUnreachable),
         (Reply(status=503, body=b"gateway hiccup"), ClusterUnreachable),
-        (
-            Reply(
-                status=429,
-                body=status(429, "TooManyRequests", "wait"),
-                headers=(("Retry-After", "0"),),
-            ),
-            ClusterThrottled,
-        ),
+        (throttled("3"), ClusterThrottled),
     ],
 )
 def test_a_write_is_never_repeated(
@@ -153,6 +146,26 @@ def test_a_write_is_never_repeated(
         cluster.create("ConfigMap", "shop", {}, dry_run=False)
 
     assert len(server.asked(MAPS)) == 1
+
+
+def test_a_write_that_the_server_has_put_off_is_sent_when_it_asked_for_it(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("POST", MAPS, throttled("1"), Reply(status=201, body={}))
+
+    cluster.create("ConfigMap", "shop", {}, dry_run=False)
+
+    assert len(server.asked(MAPS)) == 2
+
+
+def test_a_dry_run_is_put_off_for_longer_than_a_write(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("POST", MAPS, throttled("3"), Reply(status=201, body={}))
+
+    cluster.create("ConfigMap", "shop", {}, dry_run=True)
+
+    assert len(server.asked(MAPS)) == 2
 
 
 def test_a_claim_is_a_lease_with_its_holder(server: CannedServer, cluster: Cluster) -> None:

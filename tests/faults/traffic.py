@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx2
 
 from tests.journeys.live import Live
-from tests.journeys.test_mcp import BOTH, _call, _event
+from tests.journeys.test_mcp import BOTH, _call
 
 DEADLINE_S = 30.0
 """A read's own deadline is 20 s; whoever waits longer than this heard nothing at all."""
@@ -82,7 +82,7 @@ def asked(http: httpx2.Client, tool: str, **arguments: object) -> Told:
 def _read(answer: httpx2.Response, began: float) -> Told:
     if answer.status_code != httpx2.codes.OK:
         return _told(_code_in(answer), began, text=answer.text[:300])
-    said = json.loads(answer.text) if answer.text.startswith("{") else _event(answer)
+    said = json.loads(_data(answer.text))
     result = said.get("result")
     if result is None:
         return _told("strange", began, text=json.dumps(said)[:300])
@@ -90,6 +90,12 @@ def _read(answer: httpx2.Response, began: float) -> Told:
         text = str(result["content"][0]["text"])
         return _told(str(result["_meta"]["infragate/code"]), began, text=text)
     return _told(GOOD, began, facts=result["structuredContent"])
+
+
+def _data(text: str) -> str:
+    """The message in an answer: its body, or the last event of a stream."""
+    lines = [line for line in text.splitlines() if line.startswith("data: {")]
+    return lines[-1].removeprefix("data: ") if lines else text
 
 
 def _code_in(answer: httpx2.Response) -> str:

@@ -66,7 +66,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     ear = PlanEar()
     if settings.serves == "approvals":
         web = _web(settings, redis, dispatch, ear, sessions=None)
-        return Numbering(_with_pages(web, settings, redis, dispatch, keys))
+        return Numbering(_with_pages(web, settings, redis, dispatch, keys, ear))
     sessions = SharedSessions(
         _server(settings, redis, dispatch, ear),
         redis,
@@ -77,7 +77,7 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
     web = _web(settings, redis, dispatch, ear, sessions=sessions)
     other: ASGIApp = web
     if settings.serves == "all":
-        other = _with_pages(web, settings, redis, dispatch, keys)
+        other = _with_pages(web, settings, redis, dispatch, keys, ear)
     return at_edge(
         mcp=sessions.handle_request,
         other=other,
@@ -160,6 +160,7 @@ def _with_pages(
     redis: AsyncRedis,
     dispatch: Dispatch,
     keys: RemoteKeys,
+    ear: PlanEar,
 ) -> ASGIApp:
     if settings.approval_client_key_file is None:
         log.warning("pages.off", reason="INFRA_GATE_APPROVAL_CLIENT_KEY_FILE is not set")
@@ -195,7 +196,14 @@ def _with_pages(
             )
         )
     web.include_router(
-        make_pages(review=review, login=login, provider=provider, settings=settings, now=_now)
+        make_pages(
+            review=review,
+            login=login,
+            provider=provider,
+            settings=settings,
+            now=_now,
+            ear=ear,
+        )
     )
     guarded = PageHeaders(web, form_targets=provider.form_targets, production=settings.production)
     return _OwnHost(guarded, web, _hosts(settings))

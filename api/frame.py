@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import forms, problems
 from api.cookies import Cookie
+from api.headers import LIVE, POLICY
 from api.login import Departure, Login, Person
 from api.paths import SIGN_IN, SIGN_OUT, safe_path
 from api.rendering import Asset, Templates
@@ -45,7 +46,8 @@ class Frame:
 
     async def visitor(self, request: Request, next_path: str) -> Person | Response:
         """Returns who is signed in; else the way to the sign-in, and from there to `next_path`."""
-        return await self._login.person(request.cookies) or to_sign_in(next_path)
+        idle = request.headers.get("x-live") is not None  # fetched by the page itself
+        return await self._login.person(request.cookies, idle=idle) or to_sign_in(next_path)
 
     async def posted(self, request: Request) -> tuple[Person, Mapping[str, str]] | Response:
         """Returns who posted a form of ours and what is in it; or the page that says why not."""
@@ -84,7 +86,10 @@ class Frame:
             "separate": self._separate,
             "sign_out_token": forms.form_token(person.cookie, SIGN_OUT) if person else "",
         }
-        return HTMLResponse(self._templates.render(template, {**frame, **values}), status)
+        answer = HTMLResponse(self._templates.render(template, {**frame, **values}), status)
+        if values.get("live"):
+            answer.headers[POLICY] = LIVE
+        return answer
 
     def _answering(self, page: Page) -> Page:
         async def answer(request: Request) -> Response:

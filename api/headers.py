@@ -1,7 +1,9 @@
 """The headers of every page for people; what a page says is in `api.pages`.
 
 A page can load its own style sheet and icon, send its forms here and to the identity provider, and
-nothing else: no script runs, but for our own files on the pages that ask for a passkey.
+nothing else. Two kinds of pages run a script, a file of ours: those that ask for a passkey, and
+those that stay open and fetch themselves anew when something changed. No script on any page can
+make HTML, styles or code out of text: there is no Trusted Types policy by which it could.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +17,8 @@ PATHS: Final = ("/approvals",)
 POLICY: Final = "Content-Security-Policy"
 OWN_SCRIPT: Final = "script-src 'self'"
 """What a response sets as its policy to run our own script; it gets the whole policy with that."""
+LIVE: Final = f"{OWN_SCRIPT}; connect-src 'self'"
+"""What a page sets that fetches itself anew: its script may ask here, and nowhere else."""
 
 _PASSKEYS: Final = "publickey-credentials-create={0}, publickey-credentials-get={0}"
 _STATIC: Final = {
@@ -31,8 +35,11 @@ _STATIC: Final = {
 _HSTS: Final = "max-age=63072000; includeSubDomains"
 
 
-def content_security_policy(form_targets: Iterable[str], *, own_script: bool = False) -> str:
+def content_security_policy(form_targets: Iterable[str], wanted: str | None = None) -> str:
     """Returns the policy of a page; `form_targets` are origins that a form may lead to.
+
+    `wanted` is what the page set as its policy: `OWN_SCRIPT`, `LIVE`, or anything, which is no more
+    than nothing.
 
     A form's redirects count as its targets (CSP 3, 6.4.1), hence the identity provider's origin.
     """
@@ -40,7 +47,7 @@ def content_security_policy(form_targets: Iterable[str], *, own_script: bool = F
     return "; ".join(
         [
             "default-src 'none'",
-            *([OWN_SCRIPT] if own_script else []),
+            *([wanted] if wanted in {OWN_SCRIPT, LIVE} else []),
             "style-src 'self'",
             "img-src 'self'",
             f"form-action {forms}",
@@ -87,9 +94,9 @@ class PageHeaders:
     def _add(self, headers: MutableHeaders) -> None:
         for name, value in _STATIC.items():
             headers.setdefault(name, value)
-        own_script = headers.get(POLICY) == OWN_SCRIPT
-        headers[POLICY] = content_security_policy(self._form_targets(), own_script=own_script)
-        allowed = _PASSKEYS.format("(self)" if own_script else "()")
+        wanted = headers.get(POLICY)
+        headers[POLICY] = content_security_policy(self._form_targets(), wanted)
+        allowed = _PASSKEYS.format("(self)" if wanted == OWN_SCRIPT else "()")
         headers["Permissions-Policy"] = (
             f"camera=(), geolocation=(), microphone=(), payment=(), usb=(), {allowed}"
         )

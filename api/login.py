@@ -89,14 +89,17 @@ class Login:
         self._cookies = Cookies(base_url)
         self.origin = self._cookies.origin
 
-    async def person(self, cookies: Mapping[str, str]) -> Person | None:
+    async def person(self, cookies: Mapping[str, str], *, idle: bool = False) -> Person | None:
         """Returns who is signed in in this browser, if anybody.
+
+        With `idle` nobody did anything: a page that is only open keeps nobody signed in.
 
         Raises:
             RedisUnavailable: nobody can tell.
         """
         cookie = cookies.get(self._cookies.session("").name)
-        session = await self._store.load(cookie, now=self._now()) if cookie else None
+        load = self._store.look if idle else self._store.load
+        session = await load(cookie, now=self._now()) if cookie else None
         return None if session is None or not cookie else Person(cookie=cookie, session=session)
 
     async def begin(self, next_path: str) -> Departure:

@@ -12,15 +12,16 @@ from starlette.responses import Response
 
 from api import forms, showing
 from api.frame import Frame, depart, plan_id_of, see, set_cookie, to_sign_in
+from api.inbox_pages import InboxPages
+from api.live import Ear, Streams, Watched
 from api.login import Arrival, Login, Person
 from api.passkey_pages import PasskeyPages
-from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, safe_path
+from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, plan_path, safe_path
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
 from api.review import Review
-from api.reviewed import Reviewed
+from api.reviewed import stamp_of
 from shared.addresses import origin_of
 from shared.errors import Refusal
-from shared.plans import State
 from shared.settings import GatewaySettings
 
 
@@ -31,6 +32,7 @@ def make_pages(
     provider: Provider,
     settings: GatewaySettings,
     now: Callable[[], int],
+    ear: Ear,
 ) -> APIRouter:
     """Returns the routes of the approval pages, to be mounted at the root.
 
@@ -42,6 +44,7 @@ def make_pages(
         provider=provider,
         separate=login.origin != origin_of(settings.oauth_resource),
         now=now,
+        ear=ear,
     )
     return pages.router()
 
@@ -57,20 +60,23 @@ class Pages:
         provider: Provider,
         separate: bool,
         now: Callable[[], int],
+        ear: Ear,
     ) -> None:
         self._review = review
         self._login = login
         self._provider = provider
         self._now = now
         self._frame = Frame(login, separate=separate)
+        streams = Streams(login=login, ear=ear)
+        self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
         self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)
 
     def router(self) -> APIRouter:
         """Returns the routes; fixed addresses come before those of plans."""
         router = APIRouter(include_in_schema=False)
+        self._inbox.add_to(router)
         self._passkeys.add_to(router)
         for method, path, page in (
-            ("GET", HOME, self.inbox),
             ("GET", f"{HOME}/static/{{name}}", self.asset),
             ("GET", SIGN_IN, self.sign_in_page),
             ("POST", SIGN_IN, self.sign_in),
@@ -82,21 +88,6 @@ class Pages:
         ):
             self._frame.add(router, method, path, page)
         return router
-
-    async def inbox(self, request: Request) -> Response:
-        """The plans that wait, and those of the last day."""
-        person = await self._frame.visitor(request, HOME)
-        if isinstance(person, Response):
-            return person
-        now = self._now()
-        listed = await self._review.inbox(person.identity, person.groups)
-        rows = [showing.row(one, now=now) for one in listed if isinstance(one, Reviewed)]
-        values = {
-            "waiting": [row for row in rows if row.reviewed.state is State.PENDING],
-            "recent": [row for row in rows if row.reviewed.state is not State.PENDING],
-            "unshown": [one for one in listed if not isinstance(one, Reviewed)],
-        }
-        return self._frame.html("inbox.html", values, person=person)
 
     async def plan(self, request: Request) -> Response:
         """One plan: everything that is sealed, and the buttons that fit its state."""
@@ -111,6 +102,7 @@ class Pages:
         path = f"{HOME}/{plan_id}"
         values = {
             "sheet": showing.sheet(found, now=self._now()),
+            "live": Watched(events=plan_path(plan_id, "events"), stamp=stamp_of(found)),
             "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
             "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
         }

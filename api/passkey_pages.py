@@ -1,4 +1,4 @@
-"""The pages on which a passkey is used or made: the only ones with a script, and it is one file.
+"""The pages on which a passkey is used or made, with the one script that this needs.
 
 When a passkey is asked for, the login is over and its proof waits, readable for the applier alone.
 What the passkey signed is judged by the applier; a new passkey by an operator's command.

@@ -9,7 +9,13 @@ SIGN_OUT: Final = f"{HOME}/logout"
 CALLBACK: Final = f"{HOME}/callback"
 ENROLL: Final = f"{HOME}/passkeys"
 ENROLLED: Final = f"{ENROLL}/made"
+EVENTS: Final = f"{HOME}/events"
 _OURS: Final = re.compile(r"/approvals(?:/[A-Za-z0-9_-]{1,64})?")
+
+
+def plan_path(plan_id: str, *below: str) -> str:
+    """Returns the address of a plan's page, or of a page below it."""
+    return "/".join((HOME, plan_id, *below))
 
 
 def safe_path(path: str) -> str:

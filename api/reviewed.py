@@ -3,13 +3,15 @@
 Values and pure checks; who asks, and what is then done, is in `api.review`.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from shared.approvals import SignedReceipt, read_signed_receipt, read_signed_receipts
 from shared.approver_rules import ApproverRule
-from shared.digests import words
+from shared.digests import base64url, words
 from shared.errors import NoWorker, Refusal
 from shared.messages import Announcement
 from shared.outcomes import Outcome
@@ -77,6 +79,21 @@ class Reviewed:
         """The digest in six words."""
         return words(self.digest)
 
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """Everything here that can change while a page shows it: not the sealed plan itself."""
+        return (
+            self.digest,
+            self.state.value,
+            self.cluster_live,
+            self.simulated,
+            self.receipt and self.receipt.signature,
+            [one.signature for one in self.co_receipts],
+            self.outcome and self.outcome.model_dump(mode="json"),
+            self.decided_at,
+            self.viewer_refusal and self.viewer_refusal.code,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unshown:
@@ -84,6 +101,17 @@ class Unshown:
 
     id: str
     why: str
+
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """Everything here."""
+        return (self.id, self.why)
+
+
+def stamp_of(*seen: Reviewed | Unshown) -> str:
+    """Returns what is the same as long as nothing changed of all that is seen."""
+    marks = json.dumps([one.mark for one in seen], sort_keys=True)
+    return base64url(hashlib.sha256(marks.encode()).digest()[:12])
 
 
 def checked(

@@ -107,13 +107,24 @@ class LoginStore:
         Raises:
             RedisUnavailable: Redis did not answer.
         """
+        session = await self.look(cookie, now=now)
+        if session is None:
+            return None
+        with redis_faults():
+            await self._redis.expire(_session_key(cookie), min(IDLE_S, session.ends_at - now))
+        return session
+
+    async def look(self, cookie: str, *, now: int) -> Session | None:
+        """Returns the live session of `cookie`, which idles on.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
         with redis_faults():
             raw = cast("bytes | None", await self._redis.get(_session_key(cookie)))
         session = None if raw is None else _read(Session, raw)
         if session is None or not session.started_at <= now < session.ends_at:
             return None
-        with redis_faults():
-            await self._redis.expire(_session_key(cookie), min(IDLE_S, session.ends_at - now))
         return session
 
     async def end(self, cookie: str) -> None:

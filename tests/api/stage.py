@@ -4,13 +4,14 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+import anyio
 import fakeredis
 import httpx2
 import jwt
@@ -22,6 +23,7 @@ from starlette.testclient import TestClient
 
 from api.client_key import ClientKey
 from api.headers import PageHeaders
+from api.live import Ear, Heard
 from api.login import Login
 from api.pages import make_pages
 from api.provider import Provider, ProviderConfig
@@ -133,6 +135,18 @@ def make_object(**changes: Any) -> PlannedObject:
         "changes": (PlannedChange(path="spec.replicas", op="change", old=2, new=4),),
     }
     return PlannedObject(**(facts | changes))
+
+
+class Looking:
+    """An ear that hears nothing: whoever waits looks every second."""
+
+    @contextmanager
+    def hearing(self, plan_ids: Collection[str] | None) -> Iterator[Heard]:  # noqa: ARG002
+        yield self
+
+    async def wait(self, within_s: float) -> bool:
+        await anyio.sleep(min(within_s, 1.0))
+        return False
 
 
 class FakeProvider:
@@ -449,7 +463,9 @@ class Stage:
 
 
 @contextmanager
-def staged(*, pins: Pins | None = None, base_url: str = BASE) -> Iterator[Stage]:
+def staged(
+    *, pins: Pins | None = None, base_url: str = BASE, ear: Ear | None = None
+) -> Iterator[Stage]:
     """A stage with one browser on it."""
     clock, server = Clock(), fakeredis.FakeServer()
     provider, workers = FakeProvider(clock), FakeWorkers(server, clock)
@@ -462,6 +478,7 @@ def staged(*, pins: Pins | None = None, base_url: str = BASE) -> Iterator[Stage]
         keys=provider,
         settings=GatewaySettings(approval_base_url=base_url),
         pins=pins,
+        ear=ear,
     )
     browser = Browser(app)
     with browser.http:
@@ -485,6 +502,7 @@ def make_app(
     settings: GatewaySettings,
     pins: Pins | None = None,
     key: ClientKey | None = None,
+    ear: Ear | None = None,
 ) -> PageHeaders:
     """The pages as the gateway puts them together, with these collaborators."""
     redis = fakeredis.FakeAsyncRedis(server=server)
@@ -513,6 +531,13 @@ def make_app(
     )
     app.include_router(make_remote(review=review, visits=visits))
     app.include_router(
-        make_pages(review=review, login=login, provider=provider, settings=settings, now=now)
+        make_pages(
+            review=review,
+            login=login,
+            provider=provider,
+            settings=settings,
+            now=now,
+            ear=ear or Looking(),
+        )
     )
     return PageHeaders(app, form_targets=provider.form_targets, production=settings.production)

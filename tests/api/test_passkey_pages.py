@@ -175,7 +175,7 @@ def test_a_proof_waits_for_its_own_plan_only(stage: Stage, plan: Plan) -> None:
 
 
 @pytest.mark.promise("pages-run-no-script")
-def test_only_the_two_pages_that_ask_for_a_passkey_run_our_own_script(
+def test_only_pages_that_stay_fresh_or_ask_for_a_passkey_run_our_own_scripts(
     stage: Stage, plan: Plan
 ) -> None:
     stage.approve(plan)
@@ -194,8 +194,16 @@ def test_only_the_two_pages_that_ask_for_a_passkey_run_our_own_script(
     scripted = {
         path for path, sent in policies.items() if "script-src" in sent["content-security-policy"]
     }
+    asking = {
+        path for path, sent in policies.items() if "connect-src" in sent["content-security-policy"]
+    }
 
-    assert scripted == {page_of(plan)}
+    assert asking == {"/approvals", f"/approvals/{plan.id}"}
+    assert scripted == {page_of(plan), *asking}
+    assert all(
+        sent["content-security-policy"].endswith("trusted-types 'none'")
+        for sent in policies.values()
+    )
     sent = policies[page_of(plan)]["content-security-policy"].split("; ")
     assert sent[:2] == ["default-src 'none'", "script-src 'self'"]
     assert "require-trusted-types-for 'script'" in sent

@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PYTEST_ARGS ?=
 
-.PHONY: help up demo test check format lint bench cluster-test conformance lock clean
+.PHONY: help up demo test check format lint bench bench-peers cluster-test conformance lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ format: $(STAMP) ## format the code and fix what can be fixed
 
 bench: $(BENCH_STAMP) ## measure beside references: make bench ARGS="--only queue --quick"
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(BENCH_STAMP) ## the same beside other MCP servers for Kubernetes, installed for that
+	bench/install-peers $(VENV)/peers
+	$(BIN)/python -m bench --only peers --peers $(VENV)/peers $(ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@if command -v uv >/dev/null; then \

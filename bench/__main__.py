@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             load=load,
             kubeconfig=options.kubeconfig and options.kubeconfig.resolve(),
             admin=options.admin_kubeconfig and options.admin_kubeconfig.resolve(),
+            peers=options.peers and options.peers.resolve(),
             rounds=1 if options.quick else options.rounds,
             quick=options.quick,
         )
@@ -67,6 +68,7 @@ def _parser() -> ArgumentParser:
     add("--rounds", type=int, default=5, help="in turns with the reference; default 5")
     add("--kubeconfig", type=Path, help="a real cluster with the demo namespace")
     add("--admin-kubeconfig", type=Path, help="may create a namespace and 5,000 Pods there")
+    add("--peers", type=Path, help="folder of bench/install-peers")
     add("--out", type=Path, default=RESULTS, help="folder for JSON, Markdown and plots")
     return parser
 

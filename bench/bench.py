@@ -17,6 +17,8 @@ class Bench:
     load: Loader
     kubeconfig: Path | None = None
     admin: Path | None = None
+    peers: Path | None = None
+    """The folder that `install-peers` has filled."""
     rounds: int = 5
     quick: bool = False
     """A tenth of everything: shows that it works, its figures are worth nothing."""

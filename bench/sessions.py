@@ -19,14 +19,20 @@ class Session:
 def opened(stage: Stage, number: int) -> tuple[Session, ...]:
     """Returns so many sessions, each of a person of its own."""
     with httpx2.Client(base_url=stage.record.origin, trust_env=False, timeout=30) as http:
-        return tuple(_opened(http, stage.door(f"bench-{n}")) for n in range(number))
+        doors = [stage.door(f"bench-{n}") for n in range(number)]
+        return tuple(Session(door=door, id=handshake(http, door)[0]) for door in doors)
 
 
-def _opened(http: httpx2.Client, door: Door) -> Session:
+def handshake(http: httpx2.Client, door: Door) -> tuple[str, str]:
+    """Opens a session; returns its id, empty where there are none, and what the server said.
+
+    Raises:
+        httpx2.HTTPError: the server does not answer, or refuses.
+    """
     answer = _sent(http, door.initialize())
     session = answer.headers.get("mcp-session-id", "")
     _sent(http, door.initialized(session))
-    return Session(door=door, id=session)
+    return session, answer.text
 
 
 def _sent(http: httpx2.Client, request: bytes) -> httpx2.Response:

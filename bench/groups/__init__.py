@@ -11,6 +11,7 @@ from bench.groups import (
     edge,
     idle,
     overload,
+    peers,
     planning,
     queue,
     reading,
@@ -20,6 +21,7 @@ from bench.groups import (
 
 GROUPS: Final = (
     Group(name="reading", about="read calls beside direct ones", measure=reading.measure),
+    Group(name="peers", about="read calls beside other MCP servers", measure=peers.measure),
     Group(name="planning", about="plans beside their own API calls", measure=planning.measure),
     Group(name="crowd", about="a namespace with 5,000 Pods", measure=crowd.measure),
     Group(name="edge", about="the protocol layer beside bare ASGI", measure=edge.measure),

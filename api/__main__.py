@@ -4,11 +4,13 @@ import logging
 import sys
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from api.app import make_app
+from api.app import make_app, make_metrics
 from shared.errors import BadConfiguration
 from shared.logs import configure
-from shared.settings import read_gateway_settings
+from shared.metrics import served
+from shared.settings import GatewaySettings, read_gateway_settings
 
 DRAIN_S = 4
 """Calls in flight get this long to finish after SIGTERM; orchestrators allow 10 s and more."""
@@ -22,10 +24,16 @@ def main() -> None:
         # The SDK logs session ids, uvicorn its own life, httpx2 every request to the provider.
         for chatty in ("mcp", "uvicorn.error", "httpx2"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        app = make_app(settings)
+        metrics = make_metrics(settings)
+        app = make_app(settings, metrics)
+        with served(metrics.registry, settings.metrics_address, settings.metrics_port):
+            _serve(app, settings)
     except BadConfiguration as error:
         print(error, file=sys.stderr)  # noqa: T201 - there may be no log yet
         raise SystemExit(2) from None
+
+
+def _serve(app: ASGIApp, settings: GatewaySettings) -> None:
     uvicorn.run(
         app,
         host=settings.host,

@@ -6,22 +6,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from fastapi import FastAPI
 from mcp.server.lowlevel.server import Server
 from starlette.types import ASGIApp
 
+from api import own_names
+from api.catalog import BY_NAME
 from api.client_key import read_client_key
 from api.completing import Completer
 from api.desk import Desk
 from api.dispatch import Dispatch
-from api.edge import AllowedHosts, at_edge
+from api.edge import OwnHost, at_edge
 from api.fair_use import Allowance, FairUse
 from api.headers import PageHeaders
 from api.health import make_health
 from api.login import Login
+from api.metrics import Counted, Metrics
 from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
@@ -32,26 +34,39 @@ from api.resources import Resources
 from api.review import Review
 from api.reviewed import Pins
 from api.sessions import SharedSessions
+from api.standing import Standing
 from api.state_keys import request_state_security
 from api.tools import SERVER_NAME, make_server
 from api.visits import Visits
-from shared.addresses import origin_of
 from shared.keysets import RemoteKeys
 from shared.logs import Log
 from shared.release import VERSION
 from shared.settings import GatewaySettings, is_loopback
-from shared.stores.connection import AsyncRedis, connect_async
+from shared.stores.connection import AsyncRedis, connect, connect_async
 from shared.stores.logins import LoginStore
 from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_rates import McpRateStore
+from shared.stores.overview import overview
 from shared.stores.plans import PlanView
 
 log = Log("gateway")
 
 
-def make_app(settings: GatewaySettings) -> ASGIApp:
+def make_metrics(settings: GatewaySettings) -> Metrics:
+    """Returns the figures of this process; where agents come to it, also those of all in Redis."""
+    metrics = Metrics(settings.serves, tools=BY_NAME)
+    if settings.serves != "approvals" and settings.metrics_port is not None:
+        redis = connect(  # of its own: the listener's thread is not on the event loop
+            settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
+        )
+        metrics.registry.register(Standing(partial(overview, redis), time.time))
+    return metrics
+
+
+def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIApp:
     """Returns what this process serves: agents, people, or on a laptop both."""
+    metrics = metrics or make_metrics(settings)
     redis = connect_async(
         settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
     )
@@ -60,19 +75,22 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
         _replica(settings),
         clock=time.time,
         max_in_flight=settings.max_in_flight,
+        metrics=metrics,
     )
     keys = _provider_keys(settings)
     _say_what_is_not_covered(settings)
     ear = PlanEar()
     if settings.serves == "approvals":
         web = _web(settings, redis, dispatch, ear, sessions=None)
-        return Numbering(_with_pages(web, settings, redis, dispatch, keys, ear))
+        pages = _with_pages(web, settings, redis, dispatch, keys, ear)
+        return Numbering(Counted(pages, metrics, door="pages"))
     sessions = SharedSessions(
-        _server(settings, redis, dispatch, ear),
+        _server(settings, redis, dispatch, ear, metrics),
         redis,
         ear,
         clock=time.time,
         max_request_body_size=settings.body_limit_bytes,
+        metrics=metrics,
     )
     web = _web(settings, redis, dispatch, ear, sessions=sessions)
     other: ASGIApp = web
@@ -87,14 +105,17 @@ def make_app(settings: GatewaySettings) -> ASGIApp:
             issuer=settings.oauth_authority,
             full_scope=settings.oauth_scope,
         ),
-        allowed_hosts=_hosts(settings),
-        allowed_origins=_origins(settings),
+        allowed_hosts=own_names.hosts(settings),
+        allowed_origins=own_names.origins(settings),
         max_body_bytes=settings.body_limit_bytes,
-        fair_use=_fair_use(settings, redis),
+        fair_use=_fair_use(settings, redis, metrics),
+        metrics=metrics,
     )
 
 
-def _fair_use(settings: GatewaySettings, redis: AsyncRedis) -> Callable[[ASGIApp], ASGIApp]:
+def _fair_use(
+    settings: GatewaySettings, redis: AsyncRedis, metrics: Metrics
+) -> Callable[[ASGIApp], ASGIApp]:
     """The layer that keeps one subject from taking everything."""
     allowance = Allowance(
         McpRateStore(
@@ -104,11 +125,17 @@ def _fair_use(settings: GatewaySettings, redis: AsyncRedis) -> Callable[[ASGIApp
             clock=time.time,
         )
     )
-    return partial(FairUse, allowance=allowance, at_a_time=settings.requests_at_a_time)
+    return partial(
+        FairUse, allowance=allowance, at_a_time=settings.requests_at_a_time, metrics=metrics
+    )
 
 
 def _server(
-    settings: GatewaySettings, redis: AsyncRedis, dispatch: Dispatch, ear: PlanEar
+    settings: GatewaySettings,
+    redis: AsyncRedis,
+    dispatch: Dispatch,
+    ear: PlanEar,
+    metrics: Metrics,
 ) -> Server[Any]:
     """What agents speak with."""
     plans = PlanView(redis)
@@ -119,6 +146,7 @@ def _server(
         resources=Resources(desk, plans, McpFollowStore(redis), ear, clock=time.time),
         completer=Completer(desk, settings.oauth_scope),
         security=request_state_security(settings.state_key_file, audience=SERVER_NAME),
+        metrics=metrics,
     )
 
 
@@ -206,19 +234,7 @@ def _with_pages(
         )
     )
     guarded = PageHeaders(web, form_targets=provider.form_targets, production=settings.production)
-    return _OwnHost(guarded, web, _hosts(settings))
-
-
-class _OwnHost:
-    """Asks pages for our own Host (DNS rebinding); health checks may come by any name."""
-
-    def __init__(self, pages: ASGIApp, health: ASGIApp, hosts: tuple[str, ...]) -> None:
-        self._pages = AllowedHosts(pages, hosts)
-        self._health = health
-
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]  # ASGI
-        free = scope["type"] != "http" or scope["path"] in {"/healthz", "/readyz"}
-        await (self._health if free else self._pages)(scope, receive, send)
+    return OwnHost(guarded, web, own_names.hosts(settings))
 
 
 def _replica(settings: GatewaySettings) -> str:
@@ -247,35 +263,6 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys, redis: AsyncRedis) ->
         static_token=static.get_secret_value() if static else None,
         spend=McpProofStore(redis).spend,
     )
-
-
-def _hosts(settings: GatewaySettings) -> tuple[str, ...]:
-    """The names under which we are served; on a laptop also the usual ones of this machine.
-
-    Pages with a process of their own have the one name that tells their cookies from the gateway's.
-    """
-    own = {urlsplit(url).netloc for url in _own_urls(settings)}
-    return tuple(sorted(own | _further_hosts(settings)))
-
-
-def _further_hosts(settings: GatewaySettings) -> set[str]:
-    usual = {f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"}
-    alone = settings.production or settings.serves == "approvals"
-    return set(settings.extra_hosts) | (set() if alone else usual)
-
-
-def _origins(settings: GatewaySettings) -> tuple[str, ...]:
-    """Whose pages may call: those of our own address; on a laptop under each of our names."""
-    own = {origin_of(url) for url in _own_urls(settings)}
-    if settings.production:
-        return tuple(sorted(own))
-    return tuple(sorted(own | {f"http://{host}" for host in _further_hosts(settings)}))
-
-
-def _own_urls(settings: GatewaySettings) -> tuple[str, ...]:
-    """What this process serves; the other kind of process has a name of its own."""
-    urls = {"gateway": settings.oauth_resource, "approvals": settings.approval_base_url}
-    return tuple(url for served, url in urls.items() if settings.serves in {"all", served})
 
 
 def _say_what_is_not_covered(settings: GatewaySettings) -> None:

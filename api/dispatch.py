@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from api.metrics import Metrics
 from shared import request_ids
 from shared.envelopes import Envelope, pack
 from shared.errors import Fault, NoWorker, QueueFull, RedisUnavailable, Refusal, WorkerTimeout
@@ -106,7 +107,13 @@ class Dispatch:
     """One replica's way to the workers. Used on one event loop, between `start` and `stop`."""
 
     def __init__(
-        self, redis: AsyncRedis, replica_id: str, *, clock: Clock, max_in_flight: int = 64
+        self,
+        redis: AsyncRedis,
+        replica_id: str,
+        *,
+        clock: Clock,
+        max_in_flight: int = 64,
+        metrics: Metrics | None = None,
     ) -> None:
         """Connects nothing yet.
 
@@ -116,6 +123,7 @@ class Dispatch:
         self._redis = redis
         self._replies = reply_key(replica_id)
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._longest = max_in_flight
         self._admission = Admission(max_in_flight)
         self._mouth = QueueMouth(redis)
@@ -164,7 +172,8 @@ class Dispatch:
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
         async with self._admission.place(name, subject):
-            return await self._asked(name, call, timeout_s, on_progress)
+            with self._metrics.with_workers(role):
+                return await self._asked(name, call, timeout_s, on_progress)
 
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers, as of at most `FRESH_S` ago.

@@ -16,6 +16,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.gate import BODY, Authentication, ToolScopes
+from api.metrics import Counted, Metrics
 from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.replies import error, headers_named, replayed, reply, rpc_error
@@ -40,6 +41,7 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     allowed_origins: Sequence[str],
     max_body_bytes: int = MAX_BODY_BYTES,
     fair_use: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The whole gateway as one ASGI application.
 
@@ -48,13 +50,16 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     `other` gets the lifespan and every other path. Hosts and origins are exact, or end in `:*` for
     any port. `fair_use` puts the layer that counts in front, see `api.fair_use`.
     """
+    metrics = metrics or Metrics()
     app: ASGIApp = SessionRequired(mcp)
     app = ToolScopes(app, resource=resource)
     app = WholeBody(app, limit=max_body_bytes)
-    app = Authentication(fair_use(app), verifier=verifier, resource=resource)
+    app = Authentication(fair_use(app), verifier=verifier, resource=resource, metrics=metrics)
     app = DeclaredLength(app, limit=max_body_bytes)
     app = AllowedOrigins(app, allowed_origins)
     app = AllowedHosts(app, allowed_hosts)
+    app = Counted(app, metrics, door="mcp")
+    other = Counted(other, metrics, door="pages")
     return Numbering(Paths(mcp=app, well_known=WellKnown(resource), other=other))
 
 
@@ -114,6 +119,18 @@ class AllowedHosts:
             return
         body = error("invalid_host", "This gateway is not served under that Host.")
         await reply(send, HTTPStatus.MISDIRECTED_REQUEST, body)
+
+
+class OwnHost:
+    """Asks pages for our own Host (DNS rebinding); health checks may come by any name."""
+
+    def __init__(self, pages: ASGIApp, health: ASGIApp, hosts: Sequence[str]) -> None:
+        self._pages = AllowedHosts(pages, hosts)
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        free = scope["type"] != "http" or scope["path"] in {"/healthz", "/readyz"}
+        await (self._health if free else self._pages)(scope, receive, send)
 
 
 class AllowedOrigins:

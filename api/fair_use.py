@@ -15,6 +15,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller
+from api.metrics import Metrics
 from api.replies import error, reply
 from shared.errors import RedisUnavailable
 from shared.stores.mcp_rates import McpRateStore
@@ -78,8 +79,16 @@ class Allowance:
 class FairUse:
     """Refuses requests of a subject who has too many, with 429 and when to come back."""
 
-    def __init__(self, app: ASGIApp, *, allowance: Allowance, at_a_time: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowance: Allowance,
+        at_a_time: int,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._app = app
+        self._metrics = metrics or Metrics()
         self._allowance = allowance
         self._at_a_time = at_a_time
         self._under_way: Counter[str] = Counter()
@@ -88,10 +97,12 @@ class FairUse:
         caller: Caller = scope["state"]["caller"]
         subject = json.dumps([caller.iss, caller.sub])
         if scope["method"] == "POST" and self._under_way[subject] >= self._at_a_time:
+            self._metrics.limited("at_a_time")
             await _refuse(send, "Too many requests of yours are being answered.", 1.0)
             return
         wait_s = await self._allowance.refused_for_s(subject)
         if wait_s is not None:
+            self._metrics.limited("rate")
             await _refuse(send, "You send more requests than are answered.", wait_s)
             return
         await self._counted(subject, scope, receive, send)

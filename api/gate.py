@@ -14,6 +14,7 @@ from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller, may, may_connect, scopes_to_ask_for, speaking_as
+from api.metrics import Metrics
 from api.oauth import ProtectedResource, Verifier, access_token
 from api.possession import Shown
 from api.replies import error, headers_named, reply, rpc_error
@@ -37,10 +38,18 @@ class Authentication:
     own authentication context is set, to which it binds sessions. The token itself goes no further.
     """
 
-    def __init__(self, app: ASGIApp, *, verifier: Verifier, resource: ProtectedResource) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        verifier: Verifier,
+        resource: ProtectedResource,
+        metrics: Metrics,
+    ) -> None:
         self._app = app
         self._verifier = verifier
         self._resource = resource
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shown = _shown_token(scope)
@@ -79,6 +88,7 @@ class Authentication:
         await reply(send, HTTPStatus.UNAUTHORIZED, body, www_authenticate=challenge)
 
     async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        self._metrics.token_refused(refusal.code)
         body = error("invalid_token", refusal.message) | {"code": refusal.code}
         about_proof = refusal.code == "dpop_proof"
         resource = self._resource

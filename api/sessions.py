@@ -31,6 +31,7 @@ from api.event_streams import EventStreams
 from api.exchanges import Exchange
 from api.following import SessionFollower
 from api.handshakes import Seat, Turned
+from api.metrics import Metrics
 from api.plan_ear import PlanEar
 from api.replies import error, reply, rpc_error
 from api.wire import Wire
@@ -68,9 +69,11 @@ class SharedSessions(StreamableHTTPSessionManager):
         *,
         clock: Callable[[], float],
         max_request_body_size: int,
+        metrics: Metrics | None = None,
     ) -> None:
         """`clock` gives epoch seconds."""
         super().__init__(app, max_request_body_size=max_request_body_size)
+        self._metrics = metrics or Metrics()
         self._sessions = McpSessionStore(redis, clock=clock)
         self._events = McpEventLog(redis)
         self._wire = Wire(redis)
@@ -174,6 +177,8 @@ class SharedSessions(StreamableHTTPSessionManager):
         if not exchange.answering.succeeded:
             with suppress(RedisUnavailable):  # then it idles out, and nobody knows its id
                 await self._sessions.end(session_id, session.owner)
+        elif seat is None:
+            self._metrics.session_opened()
         return None
 
     async def _listened(self, request: Request, seat: Seat, send: Send) -> Turned | None:
@@ -191,7 +196,8 @@ class SharedSessions(StreamableHTTPSessionManager):
             if own is None:
                 return handshakes.STREAM_TAKEN
             stream = own
-        await stream(request.scope, request.receive, send)
+        with self._metrics.streaming():
+            await stream(request.scope, request.receive, send)
         return None
 
     async def _exchanged(

@@ -22,6 +22,7 @@ from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
 from api.completing import Completer
 from api.desk import Applied, Desk, Report, Requested, wait_refusal
+from api.metrics import Metrics
 from api.resources import Resources
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
@@ -66,12 +67,13 @@ def make_server(
     resources: Resources,
     completer: Completer,
     security: RequestStateSecurity | None = None,
+    metrics: Metrics | None = None,
 ) -> Server[Any]:
     """Returns the MCP server: the fourteen tools, and what helps to use them.
 
     `security` seals what clients carry from call to call; None is enough for one replica.
     """
-    door = Door(desk)
+    door = Door(desk, metrics or Metrics(tools=BY_NAME))
     server: Server[Any] = Server(
         name=SERVER_NAME,
         title="InfraGate",
@@ -99,8 +101,9 @@ def make_server(
 class Door:
     """Turns tool calls into calls to the desk, and what it says into tool results."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, metrics: Metrics) -> None:
         self._desk = desk
+        self._metrics = metrics
         self._listed = ListToolsResult(tools=list(TOOLS))
 
     async def list_tools(
@@ -115,12 +118,14 @@ class Door:
         """Answers `tools/call`; whatever happens is an answer in our words, and one log line."""
         started = time.monotonic()
         result = await self._called(context, params)
+        took, outcome = time.monotonic() - started, _outcome(result)
+        self._metrics.called(params.name, outcome, took)
         caller = current()
         log.info(
             "tool.called",
             tool=params.name if params.name in BY_NAME else "unknown",
-            outcome=_outcome(result),
-            ms=round((time.monotonic() - started) * 1000),
+            outcome=outcome,
+            ms=round(took * 1000),
             sub=caller.sub if caller else None,
             client=caller.client_id if caller else None,
         )
@@ -265,7 +270,7 @@ def _applied(applied: Applied) -> CallToolResult:
 
 
 def _outcome(result: CallToolResult | InputRequiredResult) -> str:
-    """One word for the log."""
+    """One word for the log and the metrics."""
     if isinstance(result, InputRequiredResult):
         return "person_asked"
     usual = "error" if result.is_error else "ok"

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from pydantic import AliasChoices, SecretStr
@@ -11,8 +12,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.catalog import ENTRIES
+from api.metrics import Metrics as Gateway
+from api.standing import Standing
 from shared.guardrails.policy import Policy
 from shared.settings import GatewaySettings, WorkerSettings
+from shared.stores.overview import Overview
+from worker.metrics import Metrics as Worker
+from worker.queue_ages import QueueAges
 
 ROOT = Path(__file__).parents[1]
 SKILL = ROOT / "skills" / "infragate-mcp-gateway" / "SKILL.md"
@@ -140,6 +146,24 @@ def test_every_event_that_is_logged_is_explained() -> None:
     logged = {event for path in sources for event in _EVENT.findall(path.read_text("utf-8"))}
 
     assert logged == explained
+
+
+def test_every_metric_is_explained_and_every_explained_metric_exists() -> None:
+    page = section(text("docs/operations.md"), "## Watching it")
+    explained = {name for row in rows(page) for name in code_in(row[0]) if "_" in name}
+
+    assert explained == metric_names()
+
+
+def metric_names() -> set[str]:
+    """What the processes serve under our own names, as queries spell it."""
+    gateway, worker = Gateway(tools=["t"]), Worker()
+    gateway.registry.register(Standing(lambda: Overview(workers=(), queues={}, plans=()), float))
+    worker.registry.register(QueueAges(MagicMock(), {}, float))
+    worker.watch_anchors(lambda: (0, 0.0))
+    families = (*gateway.registry.collect(), *worker.registry.collect())
+    ours = (family for family in families if family.name.startswith("infragate_"))
+    return {f"{one.name}_total" if one.type == "counter" else one.name for one in ours}
 
 
 def test_every_recorded_event_is_explained() -> None:

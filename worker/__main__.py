@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.errors import AuditUnavailable, BadConfiguration, ClusterFault
 from shared.logs import Log, configure
+from shared.metrics import served
 from shared.settings import read_worker_settings
 from worker.app import make_context
 from worker.context import Context
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure("worker", settings.log_format)
         context = make_context(settings)
         _require_safe_cluster(context)
-        return serve(context, VERBS)
+        with served(context.metrics.registry, settings.metrics_address, settings.metrics_port):
+            return serve(context, VERBS)
     except BadConfiguration as problem:
         sys.stderr.write(f"{problem}\n")
         return MISCONFIGURED

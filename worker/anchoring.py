@@ -104,6 +104,14 @@ class Anchoring:
         if due:
             self._wake.set()
 
+    def behind(self) -> tuple[int, float]:
+        """Returns how many records no anchor covers, and for how many seconds the oldest waits."""
+        with self._state:
+            if self._open is None:
+                return 0, 0.0
+            first, since = self._open
+            return max(0, self._newest - first + 1), self._monotonic() - since
+
     def anchor(self) -> bool:
         """Anchors the log as it is now; says whether it is anchored. Never raises."""
         if not self._writing.acquire(timeout=WAIT_S):
@@ -146,14 +154,8 @@ class Anchoring:
                 self._open = (head.seq + 1, since) if self._newest > head.seq else None
 
     def _overdue(self) -> bool:
-        with self._state:
-            if self._open is None:
-                return False
-            first, since = self._open
-            return (
-                self._newest - first + 1 >= MAX_UNANCHORED
-                or self._monotonic() - since >= MAX_UNANCHORED_S
-            )
+        records, seconds = self.behind()
+        return records >= MAX_UNANCHORED or seconds >= MAX_UNANCHORED_S
 
     def _run(self) -> None:
         while True:

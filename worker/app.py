@@ -18,7 +18,7 @@ from shared.errors import BadConfiguration
 from shared.keysets import RemoteKeys
 from shared.messages import Role, queue
 from shared.settings import WorkerSettings, is_loopback
-from shared.stores.connection import connect
+from shared.stores.connection import Redis, connect
 from shared.stores.plans import PlanStore
 from shared.stores.queues import PREFIX
 from worker.anchoring import Anchoring
@@ -26,9 +26,11 @@ from worker.cluster import Cluster
 from worker.context import Context, Verbs
 from worker.delivery import WAIT_S, Intake, StrictConsumer
 from worker.keys import Keys, load_keys
+from worker.metrics import CountedNotices, Metrics
 from worker.notifying import make_notices
 from worker.passkeys import address_problem
 from worker.policy import LoadedPolicy, load_policy
+from worker.queue_ages import QueueAges
 from worker.tasks import register
 
 CONFIGURATION: Final = {
@@ -61,6 +63,7 @@ def make_context(settings: WorkerSettings) -> Context:
     )
     keys = load_keys(settings)
     anchoring = _anchoring(settings, keys)
+    metrics = _metrics(settings, redis, anchoring)
     return Context(
         settings=settings,
         cluster=Cluster.connect(
@@ -68,6 +71,7 @@ def make_context(settings: WorkerSettings) -> Context:
             name=settings.cluster,
             timeout_s=settings.kubernetes_timeout_s,
             role="+".join(settings.roles),
+            timed=metrics.asking,
         ),
         redis=redis,
         plans=PlanStore(redis),
@@ -79,7 +83,8 @@ def make_context(settings: WorkerSettings) -> Context:
         namespaces=settings.namespaces,
         roles=settings.roles,
         anchoring=anchoring,
-        notices=make_notices(settings, _now),
+        notices=CountedNotices(make_notices(settings, _now), metrics),
+        metrics=metrics,
     )
 
 
@@ -116,13 +121,25 @@ def make_intake(context: Context) -> Intake:
             timeout_s=settings.redis_timeout_s + WAIT_S,
             ca_file=settings.redis_ca_file,
         ),
-        queues={
-            queue(settings.cluster, role): role  # the first is asked first: apply, plan, read
-            for role in reversed(Role)
-            if role in context.roles
-        },
+        queues=_queues(settings),
         clock=context.clock,
+        metrics=context.metrics,
     )
+
+
+def _queues(settings: WorkerSettings) -> dict[str, Role]:
+    """The queues with their roles; the first is asked first: apply, plan, read."""
+    mine = (role for role in reversed(Role) if role in settings.roles)
+    return {queue(settings.cluster, role): role for role in mine}
+
+
+def _metrics(settings: WorkerSettings, redis: Redis, anchoring: Anchoring | None) -> Metrics:
+    metrics = Metrics()
+    metrics.can_do(settings.threads)
+    metrics.registry.register(QueueAges(redis, _queues(settings), _now))
+    if anchoring is not None:
+        metrics.watch_anchors(anchoring.behind)
+    return metrics
 
 
 def _policy(settings: WorkerSettings) -> LoadedPolicy:

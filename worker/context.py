@@ -1,7 +1,7 @@
 """What the verbs are given: everything of a worker's that is made once. Makes none of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from shared.audit import AuditLog
@@ -15,6 +15,7 @@ from shared.stores.plans import PlanStore
 from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.keys import Keys
+from worker.metrics import Metrics
 from worker.notices import SILENT, Notices
 from worker.policy import LoadedPolicy
 
@@ -43,6 +44,7 @@ class Context:
     roles: tuple[Role, ...]
     anchoring: Anchoring | None = None
     notices: Notices = SILENT
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 Verb: TypeAlias = Callable[[Any, Context, Report], JSON | Refusal]

@@ -28,6 +28,7 @@ from shared.messages import TASK, Failed, Role
 from shared.stores.connection import Redis, is_hopeless
 from shared.stores.queues import take
 from shared.stores.replies import push
+from worker.metrics import Metrics
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -56,6 +57,7 @@ class Intake:
     redis: Redis
     queues: Mapping[str, Role]
     clock: Callable[[], float]
+    metrics: Metrics
 
 
 class Outage:
@@ -212,10 +214,12 @@ class StrictConsumer:
         """The call, or None when the message is dropped: it is gone from the queue either way."""
         envelope = unpack(raw)
         if isinstance(envelope, Refusal):
+            self._intake.metrics.dropped(envelope.code)
             _log.warning("queue.refused", queue=queue, code=envelope.code, bytes=len(raw))
             return None
         late_s = self._intake.clock() - envelope.deadline
         if late_s >= 0:
+            self._intake.metrics.dropped("expired")
             _log.info("queue.expired", queue=queue, call=envelope.id, late_s=round(late_s, 3))
             self._say_late(envelope, late_s)
             return None

@@ -4,6 +4,7 @@ The rules themselves are pure and live in `shared.guardrails`; what they need to
 is gathered by `worker.surroundings`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,13 +44,13 @@ def request_refusal(
     """Returns what the rules say of one object as it was asked for."""
     policy = _policy(call.namespace, context)
     if call.operation is Operation.DELETE:
-        return _refusal(wanted, guardrails.check_delete(wanted.ref, live))
+        return _refusal(wanted, guardrails.check_delete(wanted.ref, live), context)
     if wanted.manifest is not None:
-        return _refusal(wanted, guardrails.check_write(wanted.manifest, live, policy))
+        return _refusal(wanted, guardrails.check_write(wanted.manifest, live, policy), context)
     if call.operation is Operation.SCALE:
-        return _refusal(wanted, guardrails.check_scale(call.replicas or 0, policy))
+        return _refusal(wanted, guardrails.check_scale(call.replicas or 0, policy), context)
     if call.operation is Operation.SET_IMAGE:
-        return _refusal(wanted, guardrails.check_image(call.image or "", policy))
+        return _refusal(wanted, guardrails.check_image(call.image or "", policy), context)
     return None
 
 
@@ -64,7 +65,8 @@ def result_refusal(
     if result is None or call.operation in {Operation.SCALE, Operation.RESTART}:
         return None
     policy = _policy(call.namespace, context)
-    return _refusal(wanted, guardrails.check_predicted(wanted.kind, result, live, policy))
+    violations = guardrails.check_predicted(wanted.kind, result, live, policy)
+    return _refusal(wanted, violations, context)
 
 
 def plan_refusal(plan: Plan, live: tuple[Object | None, ...], context: Context) -> Refusal | None:
@@ -80,7 +82,8 @@ def plan_refusal(plan: Plan, live: tuple[Object | None, ...], context: Context) 
             ref=ObjectRef.of(Kind(planned.kind), plan.namespace, planned.name),
             kind=Kind(planned.kind),
         )
-        refusal = _refusal(wanted, _planned_violations(planned, wanted, current, policy))
+        violations = _planned_violations(planned, wanted, current, policy)
+        refusal = _refusal(wanted, violations, context)
         if refusal is not None:
             return refusal
     return None
@@ -138,9 +141,10 @@ def _patched_violations(operation: Object, policy: Policy) -> tuple[Violation, .
     return ()
 
 
-def _refusal(wanted: Wanted, violations: tuple[Violation, ...]) -> Refusal | None:
+def _refusal(wanted: Wanted, violations: tuple[Violation, ...], context: Context) -> Refusal | None:
     if not violations:
         return None
+    context.metrics.refused(Counter(violation.rule_id for violation in violations))
     where = f"{wanted.ref.kind} '{wanted.ref.name}'"
     details = {"object": f"{wanted.ref.kind}/{wanted.ref.name}"}
     if wanted.manifest is not None:

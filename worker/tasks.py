@@ -57,16 +57,20 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
     started = time.monotonic()
     now = context.clock()
     waited_s = now - envelope.sent_at
-    with ending_in(envelope.deadline - now):
+    context.metrics.taken(role, waited_s)
+    with context.metrics.at_work(), ending_in(envelope.deadline - now):
         reply = _reply(envelope, role, context, verbs)
     _send(context, envelope.reply_to, reply)
+    verb, took_s = _name_of(envelope.call), time.monotonic() - started
+    outcome = "answer" if isinstance(reply, Answer) else reply.code
+    context.metrics.done(verb, outcome, took_s)
     _log.info(
         "call.done",
         call=envelope.id,
-        verb=_name_of(envelope.call),
-        outcome="answer" if isinstance(reply, Answer) else reply.code,
+        verb=verb,
+        outcome=outcome,
         queue_ms=max(0, round(waited_s * 1000)),
-        ms=round((time.monotonic() - started) * 1000),
+        ms=round(took_s * 1000),
     )
 
 

@@ -26,6 +26,8 @@ def read(call: ReadCall, context: Context, _: Report) -> JSON | Refusal:
     result = reading.answer(context.cluster, call.tool, call.arguments, allowed=context.namespaces)
     if isinstance(result, Refusal):
         return result
+    context.metrics.redacted(result.hits.redactions)
+    context.metrics.marked(result.hits.injections)
     _record(context.audit, call.tool, result.namespace, result.hits)
     return result.wire()
 

@@ -79,6 +79,17 @@ class Common(BaseSettings):
     )
     """text for people at a terminal, json for a log collector."""
 
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, validation_alias="INFRA_GATE_METRICS_PORT"
+    )
+    """Where Prometheus may scrape this process; never the port that agents or people come to.
+    None: nowhere."""
+
+    metrics_address: str = Field(
+        default="127.0.0.1", min_length=1, validation_alias="INFRA_GATE_METRICS_ADDRESS"
+    )
+    """Of this machine, to listen on there. Who can reach it needs no login, so it stays inside."""
+
     @model_validator(mode="after")
     def _authority_needs_tls(self) -> Self:
         tls = self.redis_url.get_secret_value().startswith("rediss://")

@@ -46,6 +46,28 @@ def take(
     return (taken[0].decode().removeprefix(PREFIX), taken[1]) if taken else None
 
 
+def lengths(client: redis.Redis, queues: Sequence[str]) -> dict[str, int]:
+    """Returns how many messages wait in each queue.
+
+    Raises:
+        RedisUnavailable: Redis did not answer.
+    """
+    with redis_faults(), client.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.llen(PREFIX + queue)
+        return dict(zip(queues, cast("list[int]", pipe.execute()), strict=True))
+
+
+def oldest(client: redis.Redis, queue: str) -> bytes | None:
+    """Returns the message that is taken next from a queue, and leaves it there; None: empty.
+
+    Raises:
+        RedisUnavailable: Redis did not answer.
+    """
+    with redis_faults():
+        return cast("bytes | None", client.lindex(PREFIX + queue, -1))
+
+
 class QueueMouth:
     """The gateway's end of the queues: puts in, never takes out."""
 

@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, TextContent
 from api.callers import FULL_SCOPE, Caller, speaking_as
 from api.completing import Completer
 from api.desk import Desk
+from api.metrics import Metrics
 from api.plan_ear import PlanEar
 from api.resources import Resources
 from api.tools import make_server
@@ -149,7 +150,9 @@ class Office:
             self.workers, cast("PlanView", self.shelf), self.shelf.ear, SETTINGS, lambda: self.now
         )
 
-    def server(self, security: RequestStateSecurity | None = None) -> Server[Any]:
+    def server(
+        self, security: RequestStateSecurity | None = None, metrics: Metrics | None = None
+    ) -> Server[Any]:
         """What agents speak with. Sessions follow nothing here: there is no Redis."""
         nowhere = cast("McpFollowStore", None)
         return make_server(
@@ -164,6 +167,7 @@ class Office:
             ),
             completer=Completer(self.desk, FULL_SCOPE),
             security=security,
+            metrics=metrics,
         )
 
     def planned(self, state: State = State.PENDING, **changed: Any) -> Plan:
@@ -179,9 +183,10 @@ class Office:
         sub: str = ROB.sub,
         read_timeout_seconds: float = 20,
         elicitation_callback: ElicitationFnT | None = None,
+        metrics: Metrics | None = None,
     ) -> AsyncIterator[Client]:
         """A real MCP client whose calls come from `sub`."""
-        server = self.server()
+        server = self.server(metrics=metrics)
         with speaking_as(caller(sub)):
             async with Client(
                 server,

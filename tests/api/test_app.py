@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.testclient import TestClient
 
-from api.app import _hosts, _origins, make_app
+from api.app import make_app
 from api.catalog import TOOLS
+from api.metrics import Metrics
+from api.own_names import hosts, origins
 from dev.redis_server import free_port
 from shared.errors import BadConfiguration
 from shared.settings import GatewaySettings
@@ -39,8 +41,9 @@ def settings_for(redis_url: str, **changed: Any) -> GatewaySettings:
 
 
 @contextmanager
-def gateway(settings: GatewaySettings) -> Iterator[TestClient]:
-    with TestClient(make_app(settings), base_url=ORIGIN, follow_redirects=False) as client:
+def gateway(settings: GatewaySettings, metrics: Metrics | None = None) -> Iterator[TestClient]:
+    app = make_app(settings, metrics)
+    with TestClient(app, base_url=ORIGIN, follow_redirects=False) as client:
         yield client
 
 
@@ -190,10 +193,10 @@ def test_a_laptop_is_served_by_the_usual_names_and_production_by_its_own() -> No
         extra_hosts=("gate.internal:8443",),
     )
 
-    assert {"127.0.0.1:4001", "localhost:4001"} <= set(_hosts(laptop))
-    assert set(_origins(laptop)) >= {"http://127.0.0.1:4001", "http://localhost:4001"}
-    assert set(_hosts(production)) == {"approve.example", "gate.internal:8443"}
-    assert set(_origins(production)) == {"https://approve.example"}
+    assert {"127.0.0.1:4001", "localhost:4001"} <= set(hosts(laptop))
+    assert set(origins(laptop)) >= {"http://127.0.0.1:4001", "http://localhost:4001"}
+    assert set(hosts(production)) == {"approve.example", "gate.internal:8443"}
+    assert set(origins(production)) == {"https://approve.example"}
 
 
 def test_terminals_have_a_door_where_their_client_is_named(redis_url: str, key_file: Path) -> None:

@@ -42,7 +42,7 @@ CALL = ReadCall(tool="get_k8s_status", arguments={"namespace": "a"})
 class Stage:
     """A dispatch on a real Redis, and the worker's end of its queues."""
 
-    def __init__(self, redis: AsyncRedis, **limits: int) -> None:
+    def __init__(self, redis: AsyncRedis, **limits: Any) -> None:
         self.redis = redis
         self.dispatch = Dispatch(redis, "me", clock=lambda: NOW, **limits)
 
@@ -76,7 +76,7 @@ class Stage:
         await self.redis.rpush("r:me", *(reply_json(reply) for reply in replies))
 
 
-def play(url: str, story: Callable[[Stage], Awaitable[None]], **limits: int) -> None:
+def play(url: str, story: Callable[[Stage], Awaitable[None]], **limits: Any) -> None:
     """Runs `story` with a started dispatch."""
 
     async def main() -> None:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import fair_use
 from api.fair_use import Allowance, FairUse
+from api.metrics import Metrics
 from dev.redis_server import free_port
 from shared.stores.connection import AsyncRedis, connect_async
 from shared.stores.mcp_rates import McpRateStore
@@ -36,7 +37,8 @@ def gateway(redis: AsyncRedis, inner: ASGIApp, clock: Clock, **limits: Any) -> A
     store = McpRateStore(
         redis, rate=limits.get("rate", 1), burst=limits.get("burst", 3), clock=clock
     )
-    layer = partial(FairUse, allowance=Allowance(store), at_a_time=limits.get("at_a_time", 100))
+    at_a_time, metrics = limits.get("at_a_time", 100), limits.get("metrics")
+    layer = partial(FairUse, allowance=Allowance(store), at_a_time=at_a_time, metrics=metrics)
     return in_front_of(inner, fair_use=layer)
 
 
@@ -50,11 +52,13 @@ async def ask(app: ASGIApp, token: str = ALICE, method: str = "POST") -> Answer:
 def test_a_subject_that_sends_too_much_is_told_when_to_come_back_and_others_are_served(
     redis_url: str,
 ) -> None:
-    clock, inner = Clock(), Inner("mcp")
+    clock, inner, metrics = Clock(), Inner("mcp"), Metrics()
 
     async def main() -> None:
         async with redis_at(redis_url) as one, redis_at(redis_url) as other:
-            here, there = (gateway(redis, inner, clock, rate=0.25) for redis in (one, other))
+            here, there = (
+                gateway(redis, inner, clock, rate=0.25, metrics=metrics) for redis in (one, other)
+            )
             for app in (here, there, here):
                 assert (await ask(app)).status == 200
             refused = await ask(there)
@@ -69,6 +73,8 @@ def test_a_subject_that_sends_too_much_is_told_when_to_come_back_and_others_are_
         assert len(inner.seen) == 5
 
     anyio.run(main)
+    limited = metrics.registry.get_sample_value("infragate_rate_limited_total", {"limit": "rate"})
+    assert limited == 3
 
 
 def test_a_busy_subject_costs_one_question_for_many_requests(

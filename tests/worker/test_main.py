@@ -17,6 +17,7 @@ from tests.worker.test_keys import production
 from worker.__main__ import MISCONFIGURED, main
 from worker.app import _policy as load_own_policy
 from worker.context import Context
+from worker.metrics import Metrics
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[WorkerSettings]:
     seen: list[WorkerSettings] = []
 
     def make_context(settings: WorkerSettings) -> Context:
-        return cast("Context", SimpleNamespace(settings=settings))
+        return cast("Context", SimpleNamespace(settings=settings, metrics=Metrics()))
 
     def serve(context: Context, _: object) -> int:
         seen.append(context.settings)

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.errors import NotFound
 from worker.cluster.access import access_from
-from worker.cluster.connection import Answer, Query
+from worker.cluster.connection import Answer, Query, Timed, untimed
 from worker.cluster.errors import cleaned_message
 from worker.cluster.paths import LEASE_NAMESPACE, url_of
 from worker.cluster.reads import Reads, object_in
@@ -36,13 +36,15 @@ class Cluster(Reads):
         name: str,
         timeout_s: float = 10.0,
         role: str = "worker",
+        timed: Timed = untimed,
     ) -> "Cluster":
         """A cluster by the kubeconfig's current context, or, for None, the one that we run in.
 
-        Opens no connection and runs no credential plugin yet; `timeout_s` bounds each later call.
-        Raises BadConfiguration.
+        Opens no connection and runs no credential plugin yet; `timeout_s` bounds each later call,
+        and `timed` is around it. Raises BadConfiguration.
         """
-        return cls(access_from(kubeconfig), name=name, timeout_s=timeout_s, role=role)
+        access = access_from(kubeconfig)
+        return cls(access, name=name, timeout_s=timeout_s, role=role, timed=timed)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 

@@ -7,8 +7,8 @@ dead. Writes are not, since the server may have done them. Both are when the ser
 
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -40,6 +40,13 @@ ERROR_LIMIT: Final = 64 * 1024
 CONNECT_S: Final = 3.0
 
 Query = Mapping[str, str | int | bool | None]
+Timed = Callable[[str], AbstractContextManager[None]]
+"""Is around each request, with its verb, and sees the fault with which it ends."""
+
+
+def untimed(_verb: str) -> AbstractContextManager[None]:
+    """Times nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +84,11 @@ class Body:
 class Connection:
     """The pool. Thread-safe; opens nothing before the first call."""
 
-    def __init__(self, access: Access, *, timeout_s: float, user_agent: str) -> None:
+    def __init__(
+        self, access: Access, *, timeout_s: float, user_agent: str, timed: Timed = untimed
+    ) -> None:
         self._access = access
+        self._timed = timed
         self._timeout_s = timeout_s
         local = urlsplit(access.server).hostname in LOOPBACK
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
@@ -120,12 +130,13 @@ class Connection:
                 response.close()
 
     def _opened(self, path: str, query: Query, timeout_s: float) -> urllib3.BaseHTTPResponse:
-        response = self._send("GET", path, query, {}, None, timeout_s)
-        try:
-            _refuse_bad(response, "get")
-        except BaseException:
-            response.close()
-            raise
+        with self._timed("stream"), self._translated():
+            response = self._send("GET", path, query, {}, None, timeout_s)
+            try:
+                _refuse_bad(response, "get")
+            except BaseException:
+                response.close()
+                raise
         return response
 
     def _call(
@@ -139,7 +150,7 @@ class Connection:
         verb: str = "get",
     ) -> Answer:
         until = time.monotonic() + self._timeout_s
-        with self._translated():
+        with self._timed(verb), self._translated():
             response = self._send(method, path, query or {}, headers, body, self._timeout_s)
             try:
                 _refuse_bad(response, verb)

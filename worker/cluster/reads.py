@@ -10,7 +10,7 @@ from shared.errors import NotFound
 from shared.release import VERSION
 from worker.cluster import events, lists
 from worker.cluster.access import Access
-from worker.cluster.connection import Answer, Connection, Query
+from worker.cluster.connection import Answer, Connection, Query, Timed, untimed
 from worker.cluster.identity import discovered
 from worker.cluster.paths import url_of
 from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, decoded
@@ -22,10 +22,14 @@ ItemT = TypeVar("ItemT")
 class Reads:
     """The half of a cluster that changes nothing. Thread-safe."""
 
-    def __init__(self, access: Access, *, name: str, timeout_s: float, role: str) -> None:
+    def __init__(
+        self, access: Access, *, name: str, timeout_s: float, role: str, timed: Timed = untimed
+    ) -> None:
         self._access = access
         self._name = name
-        self._http = Connection(access, timeout_s=timeout_s, user_agent=_user_agent(role))
+        self._http = Connection(
+            access, timeout_s=timeout_s, user_agent=_user_agent(role), timed=timed
+        )
         self._identity: ClusterIdentity | None = None
         self._identity_lock = threading.Lock()
 

@@ -33,9 +33,10 @@ from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_rates import McpRateStore
 from shared.stores.mcp_sessions import McpSession, McpSessionStore, Owner
 from shared.stores.mcp_wire import Told, heard, tell
+from shared.stores.overview import overview
 from shared.stores.plan_moves import moved
 from shared.stores.plans import PlanStore, PlanView
-from shared.stores.queues import QueueMouth, take
+from shared.stores.queues import QueueMouth, oldest, take
 from shared.stores.replies import next_replies, push
 from tests.shared.stores.test_plans import PLAN, SEALED
 
@@ -196,7 +197,10 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
         answers(server, user, "gateway")
         assert taken(server, user, f"sandbox.{role.value}") is not None
         server.refuses("gateway", "BLMPOP", 1, 1, f"q:sandbox.{role.value}", "RIGHT")
+    seen = overview(connect(server.url("gateway"), timeout_s=2))
+    assert "plan-1" in {one.id for one in seen.plans}
     for words in (
+        ("LINDEX", "q:sandbox.apply", -1),
         ("HSET", "wk:plan:plan-1", "state", "approved"),
         ("DEL", "wk:plan:plan-1"),
         ("EXPIRE", "wk:plan:plan-1", 1),
@@ -279,6 +283,7 @@ def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server
 def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
     server.put("gateway", "sandbox.read")
 
+    assert oldest(connect(server.url("reader"), timeout_s=2), "sandbox.read") == b"{}"
     assert taken(server, "reader", "sandbox.read") == ("sandbox.read", [b"{}"])
     announces(server, "reader", Role.READ)
     answers(server, "reader", "gateway")
@@ -291,6 +296,7 @@ def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
         ("SUBSCRIBE", "wk:moved"),
         ("RPUSH", "r:approvals-1", "{}"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("plan", "apply")),
+        *((("LINDEX", f"q:sandbox.{role}", -1)) for role in ("plan", "apply")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
         *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
         *((("GET", key)) for key in KEYS),
@@ -303,6 +309,7 @@ def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
     server.put("gateway", "sandbox.plan")
     plan = PLAN.model_copy(update={"id": "plan-2"})
 
+    assert oldest(connect(server.url("planner"), timeout_s=2), "sandbox.plan") == b"{}"
     assert taken(server, "planner", "sandbox.plan") == ("sandbox.plan", [b"{}"])
     announces(server, "planner", Role.PLAN)
     answers(server, "planner", "gateway")
@@ -317,6 +324,7 @@ def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
         ("SUBSCRIBE", "wk:moved"),
         ("RPUSH", "r:approvals-1", "{}"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "apply")),
+        *((("LINDEX", f"q:sandbox.{role}", -1)) for role in ("read", "apply")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
         *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
         *((("GET", key)) for key in KEYS),
@@ -329,6 +337,7 @@ def test_the_appliers_user_moves_plans_and_spends_logins_for_good(server: Server
     server.put("approvals", "sandbox.apply")
     store = PlanStore(connect(server.url("applier"), timeout_s=2))
 
+    assert oldest(connect(server.url("applier"), timeout_s=2), "sandbox.apply") == b"{}"
     assert taken(server, "applier", "sandbox.apply") == ("sandbox.apply", [b"{}"])
     announces(server, "applier", Role.APPLY)
     answers(server, "applier", "gateway")
@@ -348,6 +357,7 @@ def test_the_appliers_user_moves_plans_and_spends_logins_for_good(server: Server
         ("DEL", "wk:spent:1"),
         ("ZADD", "wk:plans", 1, "x"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "plan")),
+        *((("LINDEX", f"q:sandbox.{role}", -1)) for role in ("read", "plan")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),
         *((("BLMPOP", 1, 1, f"r:{asker}-1", "LEFT")) for asker in ("gateway", "approvals")),
         *((("GET", key)) for key in KEYS),

@@ -6,15 +6,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import showing
 from api.frame import Frame, plan_id_of
+from api.inbox_rows import inbox
 from api.live import Stamp, Streams, Watched
 from api.login import Person
 from api.paths import EVENTS, HOME, plan_path
 from api.review import Review
-from api.reviewed import Reviewed, stamp_of
+from api.reviewed import stamp_of
+from api.seeking import Sought
 from shared.errors import Refusal
-from shared.plans import State
 
 
 class InboxPages:
@@ -42,14 +42,11 @@ class InboxPages:
         person = await self._frame.visitor(request, HOME)
         if isinstance(person, Response):
             return person
-        now = self._now()
-        listed = await self._review.inbox(person.identity, person.groups)
-        rows = [showing.row(one, now=now) for one in listed if isinstance(one, Reviewed)]
+        seen = await self._review.inbox(person.identity, person.groups)
+        sought = Sought.of(request.query_params)
         values = {
-            "waiting": [row for row in rows if row.reviewed.state is State.PENDING],
-            "recent": [row for row in rows if row.reviewed.state is not State.PENDING],
-            "unshown": [one for one in listed if not isinstance(one, Reviewed)],
-            "live": Watched(events=EVENTS, stamp=stamp_of(*listed)),
+            "inbox": inbox(seen, person.identity, sought, now=self._now()),
+            "live": Watched(events=EVENTS, stamp=stamp_of(*seen)),
         }
         return self._frame.html("inbox.html", values, person=person)
 

@@ -4,46 +4,27 @@ Only sealed bytes are shown, after the seal was checked. Nothing is decided here
 who may approve and whether a login proves it; this module carries its questions and answers.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import ValidationError
 
-from api.reviewed import Pins, Reviewed, Unshown, checked, may_look, rules_for
+from api.board import Board
+from api.reviewed import Dispatcher, Pins, Reviewed, Unshown, checked, may_look, rules_for
 from shared.approvals import SignedStatement
 from shared.approver_rules import approver_refusal
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
-from shared.messages import Announcement, Call, ChallengeCall, DenyCall, Progress, ProofCall
+from shared.messages import Announcement, Call, ChallengeCall, DenyCall, ProofCall
 from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Plan
 from shared.seals import encrypt_proof, proof_key_from_text
-from shared.stores.plans import PlanView, StoredPlan
+from shared.stores.plans import PlanView
 
-LISTED: Final = 100
-"""Plans in the inbox; older ones are found by their address."""
 DECISION_TIMEOUT_S: Final = 15.0
 """The applier checks a proof in milliseconds, and fetches the provider's keys at most once."""
 MAX_ID_TOKEN_BYTES: Final = 16 * 1024
-
-
-class Dispatcher(Protocol):
-    """Carries calls to the workers; `api.dispatch` does it."""
-
-    async def call(
-        self,
-        cluster: str,
-        call: Call,
-        *,
-        timeout_s: float,
-        subject: str,
-        on_progress: Callable[[Progress], Awaitable[None]] | None = None,
-    ) -> JSON | Refusal:
-        """Returns the body of a worker's answer, or its refusal; raises faults."""
-
-    async def workers(self) -> tuple[Announcement, ...]:
-        """Returns the live workers."""
 
 
 class Review:
@@ -56,6 +37,7 @@ class Review:
         self._dispatch = dispatch
         self._pins = pins
         self._now = now
+        self._board = Board(plans=plans, dispatch=dispatch, pins=pins, now=now)
 
     async def inbox(
         self, viewer: Identity, groups: frozenset[str]
@@ -65,13 +47,11 @@ class Review:
         Raises:
             RedisUnavailable: they cannot be read.
         """
-        stored = await self._plans.newest(LISTED)
-        workers = await self._dispatch.workers() if stored else ()
-        listed = (self._listed(one, workers) for one in stored)
+        listing = await self._board.newest()
         return tuple(
-            one
-            for one in listed
-            if isinstance(one, Unshown) or may_look(viewer, groups, one.plan, workers)
+            one if isinstance(one, Unshown) else _for(viewer, groups, one, listing.workers)
+            for one in listing.plans
+            if isinstance(one, Unshown) or may_look(viewer, groups, one.plan, listing.workers)
         )
 
     async def look(
@@ -197,15 +177,6 @@ class Review:
         answer = await self._call(shown.plan, call, approver)
         return answer if isinstance(answer, Refusal) else None
 
-    def _listed(self, stored: StoredPlan, workers: tuple[Announcement, ...]) -> Reviewed | Unshown:
-        try:
-            found = checked(stored, workers, self._pins, now=self._now())
-        except NoWorker as fault:
-            return Unshown(id=stored.id, why=str(fault))
-        if isinstance(found, Refusal):
-            return Unshown(id=stored.id, why=found.message)
-        return found
-
     async def _as_shown(self, plan_id: str, digest: str) -> Reviewed | Refusal:
         """The plan, if it is still the one that the person saw."""
         shown = await self._found(plan_id)
@@ -229,6 +200,15 @@ class Review:
         if not learnt:
             raise NoWorker("No applier is running, so nothing can be approved.")
         return learnt[0]
+
+
+def _for(
+    viewer: Identity, groups: frozenset[str], seen: Reviewed, workers: tuple[Announcement, ...]
+) -> Reviewed:
+    """What is seen, with whether the viewer could approve it."""
+    rules = rules_for(seen.plan, workers)
+    refusal = approver_refusal(rules, seen.plan, viewer, groups=groups)
+    return replace(seen, viewer_refusal=refusal)
 
 
 def _statement_about(

@@ -5,7 +5,9 @@ Values and pure checks; who asks, and what is then done, is in `api.review`.
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -13,12 +15,31 @@ from shared.approvals import SignedReceipt, read_signed_receipt, read_signed_rec
 from shared.approver_rules import ApproverRule
 from shared.digests import base64url, words
 from shared.errors import NoWorker, Refusal
-from shared.messages import Announcement
+from shared.manifests import JSON
+from shared.messages import Announcement, Call, Progress
 from shared.outcomes import Outcome
 from shared.plans import Identity, Plan, State, state_at
 from shared.seals import plan_seal_holds, signing_key_from_text
 from shared.settings import GatewaySettings
 from shared.stores.plans import StoredPlan
+
+
+class Dispatcher(Protocol):
+    """Carries calls to the workers; `api.dispatch` does it."""
+
+    async def call(
+        self,
+        cluster: str,
+        call: Call,
+        *,
+        timeout_s: float,
+        subject: str,
+        on_progress: Callable[[Progress], Awaitable[None]] | None = None,
+    ) -> JSON | Refusal:
+        """Returns the body of a worker's answer, or its refusal; raises faults."""
+
+    async def workers(self) -> tuple[Announcement, ...]:
+        """Returns the live workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +136,26 @@ def stamp_of(*seen: Reviewed | Unshown) -> str:
 
 
 def checked(
-    stored: StoredPlan, workers: tuple[Announcement, ...], pins: Pins, *, now: int
+    stored: StoredPlan,
+    workers: tuple[Announcement, ...],
+    pins: Pins,
+    *,
+    now: int,
+    known: Plan | None = None,
 ) -> Reviewed | Refusal:
     """Returns a stored plan if its seal holds, else that nothing of it is to be shown.
+
+    `known` is what the same bytes, seal and keys were found to be before.
 
     Raises:
         NoWorker: no planner lives from which the seal's key could be learnt.
     """
-    plan = stored.plan()
+    plan = known or stored.plan()
     if isinstance(plan, Refusal):
         return _broken()
     local = tuple(worker for worker in workers if worker.cluster == plan.cluster.name)
+    if known is not None:
+        return _reviewed(stored, known, local, now=now)
     keys = tuple(signing_key_from_text(text) for text in pins.seals_of(local))
     sealed = plan_seal_holds(keys, stored.sealed.digest, plan.expires_at, stored.sealed.seal)
     if not sealed or plan.id != stored.id:

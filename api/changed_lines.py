@@ -1,37 +1,27 @@
-"""A changed value as signed lines, in blocks that fold where they are long. Pure; no HTML here.
+"""Changed values as lines in blocks: what stays in sight and what folds. Pure; no HTML here.
 
 Nothing is left out: what is folded is on the page and says how much it is. Where `open_all` is
 asked for, as for high risk, everything is open from the start.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
-from typing import Final, Literal
+from typing import Final
 
+from api.compared import Line, compared, signed
 from api.outline import outline
+from shared.manifests import JSON
 from shared.plans import PlannedChange
 
 FOLD_LINES: Final = 80
 FOLD_CHARACTERS: Final = 4000
 PREVIEW_LINES: Final = 40
 PREVIEW_CHARACTERS: Final = 2000
-CONTEXT_LINES: Final = 3
+CONTEXT_LINES: Final = 2
 """Unchanged lines that stay beside a change."""
-MAX_COMPARED_LINES: Final = 2000
-"""Comparing line by line is quadratic at worst; longer texts are shown whole, old above new."""
 
-Sign = Literal["-", "+", " "]
 _WHOLE: Final = {"add": "The whole new object", "remove": "The whole object, as it is now"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a change: taken away, added, or there before and after."""
-
-    sign: Sign
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +35,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownChange:
-    """One changed path."""
+    """One changed path, or a whole object before and after."""
 
     path: str
     whole: bool
@@ -55,61 +45,60 @@ class ShownChange:
 
 def change(planned: PlannedChange, *, open_all: bool) -> ShownChange:
     """Returns one changed path as lines with signs."""
+    if planned.op == "change":
+        lines = compared(planned.old, planned.new)
+    elif planned.op == "add":
+        lines = signed("+", outline(planned.new))
+    else:
+        lines = signed("-", outline(planned.old))
     return ShownChange(
         path=planned.path or _WHOLE.get(planned.op, "The whole object"),
         whole=not planned.path,
-        blocks=tuple(_blocks(_lines(planned), open_all=open_all)),
+        blocks=tuple(_blocks(list(lines), open_all=open_all)),
     )
 
 
-def _lines(planned: PlannedChange) -> list[Line]:
-    old = [] if planned.op == "add" else list(outline(planned.old))
-    new = [] if planned.op == "remove" else list(outline(planned.new))
-    if not old or not new or len(old) + len(new) > MAX_COMPARED_LINES:
-        return [*_signed("-", old), *_signed("+", new)]
-    return list(_compared(old, new))
-
-
-def _compared(old: list[str], new: list[str]) -> Iterator[Line]:
-    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
-    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        if tag == "equal":
-            yield from _signed(" ", old[old_from:old_to])
-        else:
-            yield from _signed("-", old[old_from:old_to])
-            yield from _signed("+", new[new_from:new_to])
-
-
-def _signed(sign: Sign, texts: Iterable[str]) -> Iterator[Line]:
-    return (Line(sign=sign, text=text) for text in texts)
+def before_and_after(before: JSON, after: JSON, *, open_all: bool) -> ShownChange:
+    """Returns a whole object before and after, its unchanged parts folded."""
+    return ShownChange(
+        path="The whole object, before and after",
+        whole=True,
+        blocks=tuple(_blocks(list(compared(before, after)), open_all=open_all)),
+    )
 
 
 def _blocks(lines: Sequence[Line], *, open_all: bool) -> Iterator[Block]:
-    """Runs of unchanged and of changed lines; of the long ones, the middle or the end folds."""
-    seen = 0
-    for unchanged, group in groupby(lines, key=lambda line: line.sign == " "):
-        run = tuple(group)
-        before, after = seen > 0, seen + len(run) < len(lines)
-        seen += len(run)
-        if unchanged:
-            yield from _unchanged(run, before=before, after=after, open_all=open_all)
-        else:
+    """Lines out of sight of any change fold; of a long run of changed ones, the end does."""
+    seen = _in_sight(lines)
+    for (sight, changed), group in groupby(
+        range(len(lines)), key=lambda at: (seen[at], lines[at].sign != " ")
+    ):
+        run = tuple(lines[at] for at in group)
+        if changed:
             yield from _changed(run, open_all=open_all)
+        elif sight:
+            yield Block(lines=run)
+        else:
+            yield Block(lines=run, label=f"{_count(run)} unchanged", folded=not open_all)
 
 
-def _unchanged(
-    run: tuple[Line, ...], *, before: bool, after: bool, open_all: bool
-) -> Iterator[Block]:
-    """Beside a change some lines stay; `before` and `after` say on which sides there is one."""
-    head = CONTEXT_LINES if before else 0
-    tail = len(run) - (CONTEXT_LINES if after else 0)
-    if tail - head <= CONTEXT_LINES:
-        yield Block(lines=run)
-        return
-    yield Block(lines=run[:head])
-    middle = run[head:tail]
-    yield Block(lines=middle, label=f"{len(middle):,} unchanged lines", folded=not open_all)
-    yield Block(lines=run[tail:])
+def _in_sight(lines: Sequence[Line]) -> list[bool]:
+    """Which lines change, lead to a change or stand beside one; a fold of one line is no gain."""
+    seen = [line.leads or line.sign != " " for line in lines]
+    for at, line in enumerate(lines):
+        if line.sign != " ":
+            for near in range(max(0, at - CONTEXT_LINES), min(len(lines), at + CONTEXT_LINES + 1)):
+                seen[near] = True
+    if not any(seen):
+        return [True] * len(lines)
+    alone = [
+        at
+        for at in range(len(lines))
+        if not seen[at] and all(seen[max(0, at - 1) : at]) and all(seen[at + 1 : at + 2])
+    ]
+    for at in alone:
+        seen[at] = True
+    return seen
 
 
 def _changed(run: tuple[Line, ...], *, open_all: bool) -> Iterator[Block]:
@@ -134,10 +123,13 @@ def _preview(run: Sequence[Line]) -> Iterator[Line]:
     return takewhile(fits, run[:PREVIEW_LINES])
 
 
-def _length(lines: Sequence[Line]) -> int:
+def _length(lines: Iterable[Line]) -> int:
     return sum(len(line.text) for line in lines)
 
 
+def _count(lines: Sequence[Line], more: str = "") -> str:
+    return f"{len(lines):,} {more}line{'' if len(lines) == 1 else 's'}"
+
+
 def _size(lines: Sequence[Line], *, more: bool) -> str:
-    noun = "line" if len(lines) == 1 else "lines"
-    return f"{len(lines):,} {'more ' if more else ''}{noun}, {_length(lines):,} characters"
+    return f"{_count(lines, 'more ' if more else '')}, {_length(lines):,} characters"

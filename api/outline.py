@@ -6,7 +6,7 @@ that could pass for something else is quoted, and a text of several lines is a b
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from shared.manifests import JSON
@@ -14,39 +14,53 @@ from shared.manifests import JSON
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@:+-]*")
 _NOT_PLAIN: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _NUMBER: Final = re.compile(r"[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|0[xob].*", re.IGNORECASE)
-_INDENT: Final = "  "
+INDENT: Final = "  "
+_FIRST: Final = ("apiVersion", "kind", "metadata", "name", "namespace")
+"""What people look for first; the rest stays in the order that it has."""
 
 
 def outline(value: JSON) -> Iterator[str]:
     """Yields the lines of a value."""
     match value:
         case Mapping() if value:
-            for key, item in value.items():
-                yield from _entry(_word(key) + ":", item)
+            for key in outlined_keys(value):
+                yield from entry(key, value[key])
         case str() if "\n" in value:
             yield from _block(value)
         case Sequence() if value and not isinstance(value, str):
-            for item in value:
-                yield from _item(item)
+            for one in value:
+                yield from item(one)
         case _:
             yield _scalar(value)
 
 
-def _entry(head: str, value: JSON) -> Iterator[str]:
+def outlined_keys(keys: Iterable[str]) -> list[str]:
+    """Returns the keys of a mapping in the order in which they are shown."""
+    return sorted(keys, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
+
+
+def entry(key: str, value: JSON) -> Iterator[str]:
+    """Yields the lines of one entry of a mapping."""
     lines = outline(value)
-    if _is_nested(value):
-        yield head
-        yield from (_INDENT + line for line in lines)
+    if is_nested(value):
+        yield head(key)
+        yield from (INDENT + line for line in lines)
         return
     first = next(lines)
-    yield f"{head} {first}"
-    yield from (_INDENT + line for line in lines)
+    yield f"{head(key)} {first}"
+    yield from (INDENT + line for line in lines)
 
 
-def _item(value: JSON) -> Iterator[str]:
+def head(key: str) -> str:
+    """Returns what stands before an entry's value."""
+    return _word(key) + ":"
+
+
+def item(value: JSON) -> Iterator[str]:
+    """Yields the lines of one item of a list."""
     lines = outline(value)
     yield f"- {next(lines)}"
-    yield from (_INDENT + line for line in lines)
+    yield from (INDENT + line for line in lines)
 
 
 def _block(text: str) -> Iterator[str]:
@@ -55,7 +69,8 @@ def _block(text: str) -> Iterator[str]:
     yield from text.removesuffix("\n").split("\n")
 
 
-def _is_nested(value: JSON) -> bool:
+def is_nested(value: JSON) -> bool:
+    """Says whether the lines of a value stand below its key."""
     return isinstance(value, dict | list) and bool(value)
 
 

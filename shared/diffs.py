@@ -78,7 +78,7 @@ def _values(old: JSON, new: JSON, path: str, field: str) -> Iterator[Change]:
         yield from _mappings(old, new, path)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _lists(old, new, path, field)
-    elif not _same(old, new):
+    elif not same(old, new):
         yield _change(path, old, new, "change")
 
 
@@ -99,7 +99,7 @@ def _lists(old: list[JSON], new: list[JSON], path: str, field: str) -> Iterator[
         yield from _named_items(_by_name(old, keys), _by_name(new, keys), path)
     elif all(isinstance(item, dict | list) for item in (*old, *new)):
         yield from _positions(old, new, path)
-    elif not _same(old, new):
+    elif not same(old, new):
         yield _change(path, old, new, "change")
 
 
@@ -226,12 +226,12 @@ def _name(item: JSON, keys: tuple[str, ...]) -> str | None:
     return "/".join(str(part) for part in parts)
 
 
-def _same(old: JSON, new: JSON) -> bool:
+def same(old: JSON, new: JSON) -> bool:
     """Equality that tells true from 1, as JSON does."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+        return old.keys() == new.keys() and all(same(old[key], new[key]) for key in old)
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(_same, old, new))
+        return len(old) == len(new) and all(map(same, old, new))
     return type(old) is type(new) and old == new
 
 

@@ -48,6 +48,7 @@ class Rollout(_Frozen):
     verdict: Verdict
     desired: int = 0
     updated: int = 0
+    ready: int = 0
     available: int = 0
     message: str = ""
 

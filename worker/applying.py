@@ -31,9 +31,8 @@ from shared.plans import Action, Plan, PlannedObject, State, state_at
 from shared.stores.plans import StoredPlan
 from worker import claims, drift, evidence, guarding, receipts, second_proof, settling, writes
 from worker.cluster import NotSent
-from worker.context import Context
+from worker.context import Context, Report
 from worker.following import follow
-from worker.rollouts import Report
 from worker.vault import open_plan
 
 

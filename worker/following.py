@@ -1,17 +1,17 @@
 """After the write: how the changed Deployments roll, and what is wrong with those that do not."""
 
 import json
-import time
+from contextlib import suppress
 
-from shared.errors import Fault, Refusal
+from shared.errors import Fault, RedisUnavailable, Refusal
 from shared.manifests import JSON, Kind
 from shared.outcomes import Outcome, Rollout, Verdict, Written
 from shared.plans import Action, Note, Plan, State
 from shared.questions import DeploymentQuestion
 from shared.results import FindingRow
-from worker.context import Context
+from worker.context import Context, Report
 from worker.reading import deployment_diagnostics
-from worker.rollouts import Report, watch
+from worker.rollouts import Seen, watch
 
 
 def follow(result: JSON | Refusal, plan: Plan, context: Context, report: Report) -> JSON | Refusal:
@@ -27,23 +27,40 @@ def follow(result: JSON | Refusal, plan: Plan, context: Context, report: Report)
     verdicts = {item.verdict for item in outcome.rollouts}
     if verdicts and Verdict.PROGRESSING not in verdicts:
         return result
-    names = _rolling(plan, outcome)
-    until = time.monotonic() + context.settings.rollout_timeout_s
-    rollouts = tuple(
-        watch(
-            context.cluster,
-            plan.namespace,
-            name,
-            timeout_s=max(0.0, until - time.monotonic()),
-            report=report,
-        )
-        for name in names
+    rollouts = watch(
+        context.cluster,
+        plan.namespace,
+        _rolling(plan, outcome),
+        timeout_s=context.settings.rollout_timeout_s,
+        seen=_teller(plan, outcome, context, report),
     )
     followed = outcome.model_copy(
         update={"rollouts": rollouts, "findings": _findings(rollouts, plan, context)}
     )
     context.plans.note(plan.id, {"outcome": followed.model_dump_json()})
     return {**result, "outcome": followed.model_dump(mode="json")}
+
+
+def _teller(plan: Plan, outcome: Outcome, context: Context, report: Report) -> Seen:
+    """Tells the caller and everybody who has the plan's page open how far the rollouts are."""
+    noted: tuple[Rollout, ...] = ()
+
+    def seen(rollouts: tuple[Rollout, ...]) -> None:
+        nonlocal noted
+        if rollouts != noted:
+            noted = rollouts
+            # The write is done and on record: that Redis does not take this ends nothing.
+            with suppress(RedisUnavailable):
+                so_far = outcome.model_copy(update={"rollouts": rollouts})
+                context.plans.note(plan.id, {"outcome": so_far.model_dump_json()})
+        rolling = [one for one in rollouts if one.verdict is Verdict.PROGRESSING]
+        if rolling:
+            available = sum(one.available for one in rollouts)
+            desired = sum(one.desired for one in rollouts)
+            texts = (f"{one.deployment}: {one.message}" for one in rolling)
+            report(available, max(desired, 1), " ".join(texts))
+
+    return seen
 
 
 def _rolling(plan: Plan, outcome: Outcome) -> list[str]:

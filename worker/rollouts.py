@@ -1,11 +1,11 @@
-"""Watching a Deployment roll after its change: how far it is, whether it is done or stuck.
+"""Watching Deployments roll after a change: how far they are, whether they are done or stuck.
 
 The rules are kubectl's (`rollout status`): the generation must be observed, then all replicas
 updated, none too many left, all available; the progress deadline ends it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shared.errors import ClusterFault
 from shared.manifests import Object, mapping_at, mappings_at, text_at
@@ -15,7 +15,8 @@ from worker.cluster import Cluster
 POLL_S = 0.5
 """Between two looks; a rollout takes seconds, and a watch would cost a connection for each."""
 
-Report = Callable[[int, int, str], None]
+Seen = Callable[[tuple[Rollout, ...]], None]
+"""Is told of every look, in the order of the names."""
 
 
 def verdict_of(deployment: Object | None, name: str) -> Rollout:
@@ -36,6 +37,7 @@ def verdict_of(deployment: Object | None, name: str) -> Rollout:
             verdict=verdict,
             desired=desired,
             updated=updated,
+            ready=_count(status.get("readyReplicas")),
             available=available,
             message=message,
         )
@@ -58,28 +60,38 @@ def verdict_of(deployment: Object | None, name: str) -> Rollout:
 def watch(
     cluster: Cluster,
     namespace: str,
-    name: str,
+    names: Sequence[str],
     *,
     timeout_s: float,
-    report: Report,
+    seen: Seen,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Rollout:
-    """Looks at a Deployment until its rollout is done or stuck, at most `timeout_s` seconds.
+) -> tuple[Rollout, ...]:
+    """Looks at Deployments until their rollouts are done or stuck, at most `timeout_s` seconds.
 
     A look that fails is not a verdict: the write has happened, so the rollout is `progressing`.
     """
     until = clock() + timeout_s
-    last = Rollout(deployment=name, verdict=Verdict.PROGRESSING, message="Not looked at yet.")
+    last = tuple(
+        Rollout(deployment=name, verdict=Verdict.PROGRESSING, message="Not looked at yet.")
+        for name in names
+    )
     while True:
-        try:
-            last = verdict_of(cluster.get("Deployment", namespace, name), name)
-        except ClusterFault as fault:
-            last = last.model_copy(update={"message": fault.message})
-        if last.verdict is not Verdict.PROGRESSING or clock() >= until:
+        last = tuple(_looked(cluster, namespace, one) for one in last)
+        seen(last)
+        if all(one.verdict is not Verdict.PROGRESSING for one in last) or clock() >= until:
             return last
-        report(last.available, max(last.desired, 1), f"{name}: {last.message}")
         pause(POLL_S)
+
+
+def _looked(cluster: Cluster, namespace: str, last: Rollout) -> Rollout:
+    """A rollout as it is now; one that has ended is not looked at again."""
+    if last.verdict is not Verdict.PROGRESSING:
+        return last
+    try:
+        return verdict_of(cluster.get("Deployment", namespace, last.deployment), last.deployment)
+    except ClusterFault as fault:
+        return last.model_copy(update={"message": fault.message})
 
 
 def _deadline_exceeded(deployment: Object) -> bool:

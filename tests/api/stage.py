@@ -33,9 +33,11 @@ from api.reviewed import Pins
 from api.visits import Visits
 from shared.approvals import Receipt, SignedReceipt, SignedStatement, Statement
 from shared.approver_rules import ApproverRule
+from shared.diffs import diff
+from shared.digests import object_digest
 from shared.errors import Fault, Refusal
 from shared.jose import KeySet, parse_key_set
-from shared.manifests import JSON
+from shared.manifests import JSON, Object
 from shared.messages import (
     Announcement,
     Call,
@@ -147,6 +149,25 @@ class Looking:
     async def wait(self, within_s: float) -> bool:
         await anyio.sleep(min(within_s, 1.0))
         return False
+
+
+def changed_object(before: Object, after: Object) -> PlannedObject:
+    """An object as a planner plans its change, with all that its page shows."""
+    metadata = before["metadata"]
+    assert isinstance(metadata, dict)
+    return make_object(
+        api_version=before["apiVersion"],
+        kind=before["kind"],
+        name=metadata["name"],
+        base_digest=object_digest(before),
+        predicted_digest=object_digest(after),
+        intent=Intent(verb="apply", body=after),
+        changes=tuple(
+            PlannedChange(path=one.path, op=one.op, old=one.old, new=one.new)
+            for one in diff(before, after)
+        ),
+        before=before,
+    )
 
 
 class FakeProvider:

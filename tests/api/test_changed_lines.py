@@ -38,10 +38,12 @@ def test_a_change_in_a_long_text_stays_in_sight_with_its_neighbors() -> None:
 
     it = shown("\n".join(old), "\n".join(new))
 
-    seen = [line.text for block in it.blocks if not block.folded for line in block.lines]
-    assert seen == [*old[97:101], "changed", *old[101 : 101 + CONTEXT_LINES]]
+    mark, *seen = [line.text for block in it.blocks if not block.folded for line in block.lines]
+    assert mark == "|-"
+    around = old[100 - CONTEXT_LINES : 101]
+    assert seen == [*around, "changed", *old[101 : 101 + CONTEXT_LINES]]
     labels = [block.label for block in it.blocks if block.folded]
-    assert labels == ["98 unchanged lines", "96 unchanged lines"]  # with the mark of a block
+    assert labels == ["98 lines unchanged", "97 lines unchanged"]
 
 
 def test_an_ordinary_object_is_seen_whole() -> None:

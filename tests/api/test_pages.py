@@ -7,6 +7,7 @@ import pytest
 
 from api.rendering import Templates
 from shared.errors import QueueFull, RedisUnavailable, WorkerTimeout
+from shared.manifests import Object
 from shared.messages import ChallengeCall, DenyCall, ProofCall
 from shared.outcomes import ObjectOutcome, Outcome, Rollout, Verdict, Written
 from shared.plans import (
@@ -21,7 +22,16 @@ from shared.plans import (
     RiskNote,
     State,
 )
-from tests.api.stage import ADA, ISSUER, NOW, Stage, make_object, make_plan, staged
+from tests.api.stage import (
+    ADA,
+    ISSUER,
+    NOW,
+    Stage,
+    changed_object,
+    make_object,
+    make_plan,
+    staged,
+)
 
 OUR_SCRIPT = f'src="{Templates().assets["live.js"].address}" defer>'
 HOSTILE = (
@@ -154,6 +164,40 @@ def test_long_values_fold_but_are_there_and_high_risk_is_unfolded(stage: Stage) 
     assert "<details open>\n<summary>61 more lines" in high
 
 
+def test_an_object_is_shown_before_and_after_with_what_leads_to_each_change(stage: Stage) -> None:
+    """Live to result as one outline: changed lines, their parents, the rest folded."""
+    stage.sign_in()
+    before: Object = {
+        "apiVersion": "v1",
+        "data": {"a": "1", "mode": "slow"},
+        "kind": "ConfigMap",
+        "metadata": {"labels": {f"l{n}": "x" for n in range(9)}, "name": "web"},
+    }
+    after: Object = {**before, "data": {"a": "1", "mode": "fast"}}
+    plan = stage.workers.add(make_plan(objects=(changed_object(before, after),)))
+
+    page = stage.browser.get(f"/approvals/{plan.id}").text
+
+    assert "<del>  mode: <b>slow</b></del>\n<ins>  mode: <b>fast</b></ins>" in page
+    assert "<div>data:</div>" in page
+    assert "<summary>14 lines unchanged</summary>" in page
+    assert "<li><code>data.mode</code> <span><del>slow</del>" in page
+
+
+def test_a_result_that_is_not_the_predicted_one_is_shown_path_by_path(stage: Stage) -> None:
+    """What an outline of the whole would say beyond the sealed changes is proven by its digest."""
+    stage.sign_in()
+    before: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}}
+    changed = changed_object(before, {**before, "data": {"a": "1"}})
+    forged = changed.model_copy(update={"before": {**before, "immutable": True}})
+    plan = stage.workers.add(make_plan(objects=(forged,)))
+
+    page = stage.browser.get(f"/approvals/{plan.id}").text
+
+    assert "<h4><code>data</code></h4>" in page
+    assert "immutable" not in page
+
+
 @pytest.mark.promise("hostile-text-is-visible")
 def test_every_hostile_string_is_text_and_its_hidden_characters_are_seen(stage: Stage) -> None:
     stage.sign_in()
@@ -236,7 +280,12 @@ def test_the_outcome_of_an_applied_plan_is_shown(stage: Stage, plan: Plan) -> No
         ),
         rollouts=(
             Rollout(
-                deployment="nginx", verdict=Verdict.COMPLETE, desired=4, updated=4, available=4
+                deployment="nginx",
+                verdict=Verdict.COMPLETE,
+                desired=4,
+                updated=4,
+                ready=4,
+                available=3,
             ),
         ),
     )
@@ -244,8 +293,8 @@ def test_the_outcome_of_an_applied_plan_is_shown(stage: Stage, plan: Plan) -> No
 
     page = stage.browser.get(f"/approvals/{plan.id}").text
 
-    assert "changed</span> <span><strong>Deployment nginx</strong>" in page
-    assert "4 of 4 updated, 4 available" in page
+    assert "changed</span> <div><strong>Deployment nginx</strong>" in page
+    assert "4 of 4 Pods ready, 4 updated, 3 available" in page
     assert 'id="decide"' not in page
 
 

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from shared.plans import Note, Plan, PlannedChange, Requester, RiskNote, State
-from tests.api.stage import make_object, make_plan
+from shared.manifests import JSON, Object
+from shared.plans import Note, Operation, Plan, PlannedChange, Requester, RiskNote, State
+from tests.api.stage import changed_object, make_object, make_plan
 from tests.api.test_pages import HOSTILE
 from tests.browser.conftest import Site, Watch, clock, listen, serving
 
@@ -223,40 +224,74 @@ def test_a_page_weighs_little(page: Page, site: Site, plan: Plan) -> None:
 def rich() -> dict[str, object]:
     """A plan with something in every place."""
     config = "\n".join(f"option_{number} = {number * 7}" for number in range(40))
-    image = "spec.template.spec.containers[nginx].image"
-    changes = (
-        PlannedChange(path="spec.replicas", op="change", old=2, new=4),
-        PlannedChange(path=image, op="change", old="nginx:1.22.1", new="nginx:1.23.4"),
-        PlannedChange(
-            path="spec.template.spec.containers[nginx].resources",
-            op="add",
-            new={"limits": {"memory": "256Mi"}, "requests": {"cpu": "50m", "memory": "128Mi"}},
-        ),
-        PlannedChange(path='metadata.labels["app.kubernetes.io/version"]', op="remove", old="1.22"),
-    )
-    settings = PlannedChange(
-        path='data["nginx.conf"]',
-        op="change",
-        old=config,
-        new=config.replace("option_7 = 49", "option_7 = 50"),
-    )
     return {
-        "summary": "nginx: image 1.22.1 → 1.23.4, replicas 2 → 4, and 1 ConfigMap",
+        "summary": "update Deployment nginx, ConfigMap nginx-conf",
+        "operation": Operation.APPLY,
         "objects": (
-            make_object(changes=changes),
-            make_object(kind="ConfigMap", api_version="v1", name="nginx-conf", changes=(settings,)),
+            changed_object(
+                _deployment(2, "nginx:1.22.1", labels={"app": "nginx", "version": "1.22"}),
+                _deployment(
+                    4,
+                    "nginx:1.23.4",
+                    labels={"app": "nginx"},
+                    resources={"limits": {"memory": "256Mi"}, "requests": {"cpu": "50m"}},
+                ),
+            ),
+            changed_object(
+                _config_map(config),
+                _config_map(config.replace("option_7 = 49", "option_7 = 50")),
+            ),
         ),
         "risk": RiskNote(
             level="high",
             reasons=(
-                Note(code="image_minor", message="The image goes up a minor version.",
-                     severity="warning"),
-                Note(code="config", message="A ConfigMap that 2 Pods mount changes; they do not "
-                     "restart by themselves.", severity="critical"),
+                Note(code="image_change", message="Container 'nginx' of Deployment nginx changes "
+                     "from 'nginx:1.22.1' to 'nginx:1.23.4'.", severity="warning"),
+                Note(code="config_consumers", message="ConfigMap nginx-conf is used by Deployment "
+                     "nginx; to them its text can be code.", severity="critical"),
             ),
+        ),
+        "touched": (
+            Note(code="pods_replaced", message="Deployment nginx replaces 2 Pods step by step "
+                 "(at most 25% missing, 25% extra)."),
+            Note(code="pods_started", message="Deployment nginx starts 2 more Pods."),
+            Note(code="endpoints", message="Service nginx leads to the Pods of Deployment nginx; "
+                 "2 ready addresses now."),
         ),
         "managers": ("kubectl-client-side-apply", "argocd-controller"),
     }  # fmt: skip
+
+
+def _deployment(replicas: int, image: str, *, labels: Object, **container: JSON) -> Object:
+    ports: list[JSON] = [{"containerPort": 80, "protocol": "TCP"}]
+    nginx: Object = {"image": image, "name": "nginx", "ports": ports, **container}
+    pod: Object = {
+        "containers": [nginx],
+        "dnsPolicy": "ClusterFirst",
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 30,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"labels": labels, "name": "nginx", "namespace": "mcp-nginx-demo"},
+        "spec": {
+            "progressDeadlineSeconds": 600,
+            "replicas": replicas,
+            "revisionHistoryLimit": 10,
+            "selector": {"matchLabels": {"app": "nginx"}},
+            "template": {"metadata": {"labels": {"app": "nginx"}}, "spec": pod},
+        },
+    }
+
+
+def _config_map(text: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "data": {"nginx.conf": text},
+        "kind": "ConfigMap",
+        "metadata": {"name": "nginx-conf", "namespace": "mcp-nginx-demo"},
+    }
 
 
 INJECTIONS = """() => {

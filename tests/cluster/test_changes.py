@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from shared.errors import Refusal
+from shared.messages import ApplyCall
+from shared.outcomes import Outcome, Verdict
 from shared.plans import Action, Operation, State
 from tests.cluster.conftest import NAMESPACE, ClusterWorld, eventually
+from worker import applying
 
 pytestmark = pytest.mark.cluster
 
@@ -157,6 +160,23 @@ def test_a_new_image_rolls_out(web: ClusterWorld) -> None:
 
     assert spec_of(web)["template"]["spec"]["containers"][0]["image"] == "localhost/nginx:1.23"
     assert outcome_of(answer)["rollouts"][0]["verdict"] == "complete"
+
+
+def test_while_it_rolls_out_everybody_can_read_how_far_it_is(web: ClusterWorld) -> None:
+    plan = web.plan(Operation.SCALE, name="ig-web", replicas=3)
+    web.approve(plan)
+    read: list[Any] = []
+
+    def look(_done: int, _total: int, text: str) -> None:
+        if "updated" in text:
+            stored = web.world.load(plan.id)
+            read.extend(Outcome.model_validate_json(stored.outcome or "").rollouts)
+
+    applying.apply(ApplyCall(plan_id=plan.id), web.world.context, look)
+
+    assert read
+    assert {one.verdict for one in read} == {Verdict.PROGRESSING}
+    assert {(one.deployment, one.desired) for one in read} == {("ig-web", 3)}
 
 
 def test_an_image_that_cannot_be_pulled_is_reported_with_its_finding(web: ClusterWorld) -> None:

@@ -180,7 +180,7 @@ OBJECTS: st.SearchStrategy[Object] = st.dictionaries(
 @given(OBJECTS, OBJECTS)
 @settings(max_examples=100, deadline=None)
 def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Object) -> None:
-    assert (diff(live, result) == ()) == diffs._same(live, result)
+    assert (diff(live, result) == ()) == diffs.same(live, result)
     assert diff(live, copy.deepcopy(live)) == ()
 
 
@@ -189,7 +189,7 @@ def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Ob
 def test_the_differences_alone_turn_one_into_the_other(live: Object, result: Object) -> None:
     changes = [(change.path, change.op, change.new) for change in diff(live, result)]
 
-    assert diffs._same(patched(live, changes), result)
+    assert diffs.same(patched(live, changes), result)
 
 
 @pytest.mark.parametrize(

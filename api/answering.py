@@ -56,7 +56,8 @@ def primed(stream: str, entry: str) -> SseEvent:
 class Answering:
     """What is said about one request; the stream that the SDK's dispatcher writes to.
 
-    Without a protocol `version` it answers the handshake itself, of which nothing is remembered.
+    Without a protocol `version` it answers the handshake itself: as a stream where it succeeds, of
+    which nothing is remembered.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Answering:
         text = message.model_dump_json(by_alias=True, exclude_unset=True)
         if isinstance(message, JSONRPCResponse | JSONRPCError):
             self.succeeded = isinstance(message, JSONRPCResponse)
+            if self._version is None:  # the oldest clients expect an event stream there
+                self._streams = self.succeeded
             await self._say(text, last=True)
         elif _is_about_the_request(item):
             self._streams = True

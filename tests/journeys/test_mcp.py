@@ -1,7 +1,9 @@
 """The HTTP side of /mcp that clients rely on, against a real gateway process."""
 
+import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -44,6 +46,12 @@ def stranger(live: Live) -> Iterator[httpx2.Client]:
         yield client
 
 
+def _only_event(answer: httpx2.Response) -> dict[str, Any]:
+    [data] = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    message: dict[str, Any] = json.loads(data)
+    return message
+
+
 def _call(tool: str, **arguments: object) -> dict[str, object]:
     params = {"name": tool, "arguments": arguments}
     return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
@@ -53,10 +61,11 @@ def test_the_curl_of_the_skill_opens_a_session(curl: httpx2.Client) -> None:
     answer = curl.post("/mcp", json=INITIALIZE)
 
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["mcp-session-id"]
-    assert answer.json()["result"]["protocolVersion"] == "2024-11-05"
-    assert answer.json()["result"]["serverInfo"]["name"] == "infragate"
+    result = _only_event(answer)["result"]
+    assert result["protocolVersion"] == "2024-11-05"
+    assert result["serverInfo"]["name"] == "infragate"
 
 
 def test_the_session_lists_the_tools_and_ends(curl: httpx2.Client) -> None:

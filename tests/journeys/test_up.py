@@ -51,8 +51,8 @@ def tool(
     }
     headers = {**BOTH_TYPES, "Authorization": f"Bearer {token}", "Mcp-Session-Id": session}
     answer = httpx2.post(url, json=call, headers=headers, timeout=60)
-    (event,) = re.findall(r"(?m)^data: (\{.*\"id\":2.*\})", answer.text)
-    result = json.loads(event)["result"]
+    (message,) = re.findall(r"(?m)^(?:data: )?(\{.*\"id\":2.*\})", answer.text)
+    result = json.loads(message)["result"]
     assert not result.get("isError"), result
     found: dict[str, object] = result["structuredContent"]
     return found
@@ -95,7 +95,7 @@ def test_the_token_is_printed_alone_and_the_printed_curl_works(up: Up) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", done.stdout)
     assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["mcp-session-id"]
 
 

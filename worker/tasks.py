@@ -27,7 +27,7 @@ from shared.messages import (
     Role,
 )
 from shared.stores.replies import push
-from worker.cluster import ending_in
+from worker.cluster import ending_in, left_s
 from worker.context import Context, Report, Verbs
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LastReply: TypeAlias = Answer | Refused | Failed
 
 MAX_PROGRESS_TEXT: Final = 200
+REPLY_AGAIN_S: Final = 0.3
 
 _log = Log("worker.tasks")
 
@@ -58,9 +59,10 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
     now = context.clock()
     waited_s = now - envelope.sent_at
     context.metrics.taken(role, waited_s)
-    with context.metrics.at_work(), ending_in(envelope.deadline - now):
-        reply = _reply(envelope, role, context, verbs)
-    _send(context, envelope.reply_to, reply)
+    with ending_in(envelope.deadline - now):
+        with context.metrics.at_work():
+            reply = _reply(envelope, role, context, verbs)
+        _send(context, envelope.reply_to, reply)
     verb, took_s = _name_of(envelope.call), time.monotonic() - started
     outcome = "answer" if isinstance(reply, Answer) else reply.code
     context.metrics.done(verb, outcome, took_s)
@@ -137,14 +139,19 @@ def _send(context: Context, reply_to: str, reply: LastReply) -> None:
 
 
 def _pushed(context: Context, reply_to: str, reply: LastReply) -> None:
-    """Pushes a reply, twice if need be: the first time may have met a half-open connection.
+    """Pushes a reply, again and again while somebody waits for it and Redis does not answer.
 
     Whoever waits takes the first of two alike.
     """
-    try:
-        push(context.redis, reply_to, reply)
-    except RedisUnavailable:
-        push(context.redis, reply_to, reply)
+    while True:
+        try:
+            push(context.redis, reply_to, reply)
+        except RedisUnavailable:
+            if left_s() <= REPLY_AGAIN_S:
+                raise
+            time.sleep(REPLY_AGAIN_S)
+        else:
+            return
 
 
 def _name_of(document: Mapping[str, JSON]) -> str:

@@ -60,11 +60,28 @@ class Pool(redis.BlockingConnectionPool):
         super().release(connection)  # type: ignore[no-untyped-call]  # redis-py's
 
 
+class _Plain(redis.asyncio.Connection):
+    """On uvloop, writing to a connection that was reset is a RuntimeError (0.22): said as it is."""
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **options)
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)
+            raise redis.ConnectionError("The connection was closed.") from error
+
+
+class _Encrypted(redis.asyncio.SSLConnection, _Plain):
+    """The same with TLS."""
+
+
 class AsyncPool(redis.asyncio.BlockingConnectionPool):
     """For an event loop."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._doubt = _Doubt()
+        tls = options.get("connection_class") is redis.asyncio.SSLConnection
+        options["connection_class"] = _Encrypted if tls else _Plain
         super().__init__(*arguments, **options)
 
     async def get_connection(self, *arguments: Any, **options: Any) -> Any:

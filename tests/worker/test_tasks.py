@@ -10,6 +10,7 @@ import pytest
 from shared.envelopes import Envelope
 from shared.errors import ClusterTimeout, RedisUnavailable, Refusal
 from shared.messages import Role
+from shared.stores.replies import push
 from tests.worker.context import context_for
 from worker.context import Context, Report, Verb
 from worker.tasks import MAX_PROGRESS_TEXT, perform
@@ -129,6 +130,7 @@ def test_a_reply_that_cannot_be_sent_is_logged_and_forgotten(
         return "done"
 
     monkeypatch.setattr("worker.tasks.push", away)
+    monkeypatch.setattr("worker.tasks.left_s", lambda: 0.0)
     with caplog.at_level(logging.INFO):
         assert replies(context, verb, APPLY, Role.APPLY) == []
     assert [record.msg for record in caplog.records][-3:] == [
@@ -136,6 +138,24 @@ def test_a_reply_that_cannot_be_sent_is_logged_and_forgotten(
         "reply.lost",
         "call.done",
     ]
+
+
+def test_a_reply_that_finds_redis_away_is_sent_when_it_is_back(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def at_first_away(*arguments: Any) -> None:
+        nonlocal tried
+        tried += 1
+        if tried < 3:
+            raise RedisUnavailable("Redis does not answer (ConnectionError).")
+        push(*arguments)
+
+    monkeypatch.setattr("worker.tasks.push", at_first_away)
+
+    [reply] = replies(context, lambda *_: "done", READ, Role.READ)
+    assert reply["body"] == "done"
 
 
 def test_arguments_and_answers_are_in_no_log(

@@ -110,6 +110,28 @@ def test_one_time_out_is_paid_for_all_the_connections_that_an_event_loop_kept(
     with_client(url, story)
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_connections_that_were_reset_are_opened_anew_without_a_word(
+    loop: str, proxy: FaultProxy, url: SecretStr
+) -> None:
+    """uvloop says RuntimeError where asyncio says that the connection was reset."""
+
+    async def story() -> list[object]:
+        redis = connect_async(url, timeout_s=5)
+        try:
+            ends: list[object] = []
+            for _ in range(5):
+                ends += await at_once(redis)
+                await asyncio.to_thread(proxy.cut)
+                ends += await at_once(redis)
+            return ends
+        finally:
+            await redis.aclose()
+
+    run = asyncio.run if loop == "asyncio" else pytest.importorskip("uvloop").run
+    assert run(story()) == [None] * 10 * KEPT
+
+
 def test_a_caller_who_leaves_casts_no_doubt_on_other_connections(url: SecretStr) -> None:
     async def ids(redis: AsyncRedis) -> set[str]:
         found: list[dict[str, Any]] = await redis.client_list()

@@ -120,7 +120,9 @@ class Metrics:
 
     def _bind(self) -> None:
         """Looks up once what each call needs: a look-up by labels costs more than the count."""
-        self._call_s_of = {tool: self._call_s.labels(tool) for tool in (*self._tools, UNKNOWN_TOOL)}
+        self._call_s_of = {
+            tool: self._call_s.labels(tool) for tool in (*sorted(self._tools), UNKNOWN_TOOL)
+        }
         self._dispatch_s_of = {role: self._dispatch_s.labels(role.value) for role in Role}
         self._in_flight_of = {role: self._in_flight.labels(role.value) for role in Role}
         self._calls_of: dict[tuple[str, str], Counter] = {}

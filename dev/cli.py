@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "demo": ("dev.demo.command", "play the whole story, step by step"),
     "doctor": ("dev.stack.checkup", "check what the workers depend on, and say how to mend it"),
     "resolve": ("dev.stack.resolving", "end a plan whose outcome is not known, on your word"),
+    "top": ("dev.top.command", "watch workers, queues, plans and calls, live"),
     "token": ("dev.stack.tokens", "print an access token of the running stack, for curl"),
 }
 

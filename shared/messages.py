@@ -191,6 +191,9 @@ class Announcement(_Message):
     """Who may look at which plans in the browser; who may approve the applier decides by itself."""
     rules: dict[str, tuple[str, ...]] = {}
     """What the planner's guardrails allow in each namespace, in words for agents."""
+    threads: int = 0
+    """How many calls it can do at a time, and `busy` how many it did when it said this."""
+    busy: int = 0
     started_at: int
     seen_at: int
 

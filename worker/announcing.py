@@ -67,6 +67,8 @@ class Announcer:
                 name: in_words(context.policy.guardrails.for_namespace(name))
                 for name in context.namespaces
             },
+            threads=context.settings.threads,
+            busy=context.metrics.busy,
             started_at=self._started_at,
             seen_at=int(context.clock()),
         )

@@ -64,6 +64,8 @@ def sections(places: Places, record: Record, wish: Wish) -> list[tuple[str, list
         ("Sign in as (no password)", _people()),
         ("For development only", list(_NOT_COVERED_APART if record.strict else _NOT_COVERED)),
         ("See it all done", [f"{_infragate()} demo{_state_option(places)}"]),
+        ("Watch it", [f"{_infragate()} top{_state_option(places)}"]),
+        ("Metrics", [f"{url} {name}" for name, url in record.scraped.items()]),
         ("Logs", [f"{_shown(places.logs)}/*.log"]),
     ]
 

@@ -11,9 +11,9 @@ from typing import Final
 import redis
 
 from dev.redis_server import NoRedisServer
-from dev.stack import ports, redis_users
+from dev.stack import parts, ports, redis_users
 from dev.stack.material import prepare
-from dev.stack.parts import Part, Wish, parts
+from dev.stack.parts import Part, Wish
 from dev.stack.places import HOSTS, Places, Record, read_record, write_record
 from dev.stack.running import Signals, Stack
 from shared.errors import BadConfiguration, Fault
@@ -45,7 +45,7 @@ def opened(
     prepare(places, issuer=record.issuer, namespaces=wish.namespaces, strict=record.strict)
     write_record(places, _described(record, wish))
     try:
-        stack = Stack(places, parts(places, record, wish), signals)
+        stack = Stack(places, parts.parts(places, record, wish), signals)
     except NoRedisServer as error:
         raise BadConfiguration(str(error)) from None
     try:
@@ -113,6 +113,17 @@ def claimed(
         if approvals_port is None
         else ports.choose(approvals_port or (last.approvals_port if last else 0)),
     )
+
+
+def measured(places: Places, record: Record, wish: Wish) -> Record:
+    """Returns the record with a loopback port for the metrics of each part, the last one's if free.
+
+    So what scrapes a stack finds it again.
+    """
+    last = read_record(places)
+    before = last.metrics if last else {}
+    names = parts.measured(strict=record.strict, workers=wish.workers)
+    return replace(record, metrics={name: ports.choose(before.get(name, 0)) for name in names})
 
 
 def wish_from(  # noqa: PLR0913 - one for each option

@@ -6,7 +6,7 @@ and approval pages are two processes, and so are reader, planner and applier, as
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +65,21 @@ def parts(places: Places, record: Record, wish: Wish) -> tuple[Part, ...]:
     """Returns the parts in the order in which they are told of."""
     cluster = () if wish.kubeconfig else (_sandbox(places, record),)
     rest = _strict_parts if record.strict else _usual_parts
-    return (_redis(places, record), *cluster, _issuer(places, record), *rest(places, record, wish))
+    ours = (_with_metrics(part, record) for part in rest(places, record, wish))
+    return (_redis(places, record), *cluster, _issuer(places, record), *ours)
+
+
+def measured(*, strict: bool, workers: int) -> tuple[str, ...]:
+    """Returns the names of the parts that serve metrics; `workers` counts those of each kind."""
+    kinds = tuple(ROLES) if strict else (WORKER,)
+    doors = (GATEWAY, APPROVALS) if strict else (GATEWAY,)
+    return (*doors, *(_numbered(kind, n, workers) for kind in kinds for n in range(1, workers + 1)))
+
+
+def _with_metrics(part: Part, record: Record) -> Part:
+    port = record.metrics.get(part.name)
+    told = {"INFRA_GATE_METRICS_PORT": str(port)} if port else {}
+    return replace(part, environment={**part.environment, **told})
 
 
 def _usual_parts(places: Places, record: Record, wish: Wish) -> Iterator[Part]:
@@ -214,7 +228,7 @@ def _worker(
     """One of `wish.workers` alike; what `title` holds in braces tells it from the others."""
     alone = wish.workers == 1
     return Part(
-        name=name if alone else f"{name}-{number}",
+        name=_numbered(name, number, wish.workers),
         title=title.format("" if alone else f" {number} of {wish.workers}"),
         command=_python("worker"),
         environment={**environments.clean(), **environment},
@@ -222,6 +236,10 @@ def _worker(
         needs=(REDIS,) if wish.kubeconfig else (REDIS, SANDBOX),
         worker=True,
     )
+
+
+def _numbered(name: str, number: int, count: int) -> str:
+    return name if count == 1 else f"{name}-{number}"
 
 
 def _cluster(places: Places, wish: Wish) -> dict[str, str]:

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,6 +142,8 @@ class Record:
     """The name of gateway and of pages that it serves; browsers use passkeys under `localhost`."""
     approvals_port: int = 0
     """Of the approval pages' own process in a strict stack; 0 where they are the gateway's."""
+    metrics: dict[str, int] = field(default_factory=dict)
+    """The ports on which the parts serve their metrics, by the parts' names."""
     reader_kubeconfig: str = ""
     planner_kubeconfig: str = ""
     """Paths, where reader or planner have one of their own."""
@@ -173,6 +175,11 @@ class Record:
     def issuer(self) -> str:
         """Returns the issuer, exactly as tokens name it."""
         return f"http://127.0.0.1:{self.issuer_port}"
+
+    @property
+    def scraped(self) -> dict[str, str]:
+        """Returns where the metrics are, by the names of the parts."""
+        return {name: f"http://127.0.0.1:{port}/metrics" for name, port in self.metrics.items()}
 
     @property
     def since(self) -> str:

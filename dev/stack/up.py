@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from dev.stack import banner, places
 from dev.stack.alone import alone
-from dev.stack.opening import claimed, opened, wish_from
+from dev.stack.opening import claimed, measured, opened, wish_from
 from dev.stack.parts import Part
 from dev.stack.places import Places
 from dev.stack.running import ToldToStop, noted_signals
@@ -75,6 +75,7 @@ def _run(options: Namespace, screen: "Screen") -> None:
             approvals_port=options.approvals_port if options.strict else None,
         )
         screen.starting(where)
+        record = measured(where, record, wish)
         with opened(where, record, wish, signals, screen.ready) as stack:
             screen.tell(banner.sections(where, record, wish))
             try:

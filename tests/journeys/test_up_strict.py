@@ -1,5 +1,6 @@
 """`infragate up --strict`: as in production, each process with what is its own and no more."""
 
+import json
 import re
 import subprocess
 import sys
@@ -61,6 +62,36 @@ def test_everything_is_ready_when_it_says_so(up: Up) -> None:
     assert "each with its own Redis user and keys" in up.told
     assert "all processes run as you" in up.told
     assert "a compromised gateway is not covered" not in up.told
+
+
+@pytest.mark.promise("metrics-name-nobody")
+def test_after_a_whole_story_every_process_and_top_tell_of_it_and_figures_name_nobody(
+    up: Up,
+) -> None:
+    assert infragate("demo", "--state", up.state).returncode == 0
+
+    figures = {name: httpx2.get(url).text for name, url in up.record.scraped.items()}
+    assert figures.keys() == set(PRODUCT)
+    assert re.search(r'plan_events_total\{event="applied"\} [1-9]', figures["applier"])
+    assert re.search(r'decision_seconds_count\{decision="approved"\} [1-9]', figures["applier"])
+    assert re.search(r'tool_calls_total\{outcome="ok",tool="request_\w+"\} [1-9]', figures[GATEWAY])
+    for text in figures.values():
+        for name in ("dev-", "mcp-nginx-demo", "nginx", "127.0.0.1", "eyJ"):
+            assert name not in text, name
+    for name, url in up.record.scraped.items():
+        assert f"{url} {name}" in up.told
+    for origin in (up.record.origin, up.record.approvals):
+        assert "infragate_" not in httpx2.get(f"{origin}/metrics").text
+
+    told = json.loads(infragate("top", "--json", "--state", up.state).stdout)
+
+    assert (told["redis"], told["silent"]) == ("ok", [])
+    roles = [role for worker in told["workers"] for role in worker["roles"]]
+    assert sorted(roles) == ["apply", "plan", "read"]
+    assert [one["oldestSeconds"] for one in told["queues"]] == [0, 0, 0]
+    assert told["plans"]["applied"] >= 1
+    tools = {row["tool"]: row["calls"] for row in told["tools"]}
+    assert tools["apply_approved_plan"] >= 1
 
 
 @pytest.mark.promise("processes-hold-their-own")
@@ -148,7 +179,7 @@ def test_the_whole_demo_passes_and_leaves_a_trail_that_verifies(up: Up) -> None:
     assert f"On the stack that runs at {up.record.mcp}, strict" in played.stdout
     assert f"approve at: {up.record.approvals}/approvals/" in played.stdout
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "1 evidence files: nothing is wrong" in verified.stdout
+    assert "evidence files: nothing is wrong" in verified.stdout
 
 
 def test_tokens_keys_and_doctor_are_about_the_strict_stack(up: Up) -> None:

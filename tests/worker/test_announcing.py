@@ -60,6 +60,14 @@ def test_the_announcement_says_who_serves_whom(redis_url: str, tmp_path: Path) -
     assert "A Deployment may have at most 5 replicas." in said.rules["mcp-nginx-demo"]
 
 
+def test_how_much_a_worker_has_to_do_is_announced(redis_url: str, tmp_path: Path) -> None:
+    context = context_for(redis_url, tmp_path)
+    with context.metrics.at_work():
+        said = Announcer(context).announcement()
+
+    assert (said.busy, said.threads) == (1, context.settings.threads)
+
+
 def test_a_stopped_worker_is_withdrawn(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

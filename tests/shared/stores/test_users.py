@@ -87,10 +87,10 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
+def running(folder: Path, users: Path = USERS) -> Iterator[Server]:
     """A server with the users' file."""
     port = free_port()
-    server = subprocess.Popen(command(port, folder, aof=True, acl=USERS), stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(command(port, folder, aof=True, acl=users), stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10
         while not redis_answers(port)():
@@ -416,6 +416,32 @@ def test_no_process_user_may_administer_redis_or_look_around_in_it(
         ("SHUTDOWN",),
     ):
         server.refuses(user, *words)
+
+
+def test_an_observers_user_as_the_page_has_it_looks_and_does_nothing_else(tmp_path: Path) -> None:
+    page = (USERS.parent / "README.md").read_text("utf-8")
+    line = next(line for line in page.splitlines() if line.startswith("ACL SETUSER observer"))
+    users = tmp_path / "users.acl"
+    users.write_text(f"{USERS.read_text('ascii')}{line.replace('ACL SETUSER', 'user')}\n", "ascii")
+    with running(tmp_path, users) as server:
+        PlanStore(connect(server.url("planner"), timeout_s=2)).add(PLAN, SEALED)
+        announce(connect(server.url("reader"), timeout_s=2), worker(Role.READ))
+        server.put("gateway", "sandbox.read")
+        url = f"redis://observer:PASSWORD@127.0.0.1:{server.port}/0"
+        seen = overview(connect(SecretStr(url), timeout_s=2))
+
+        assert [one.id for one in seen.plans] == ["plan-1"]
+        assert seen.queues == {"sandbox.read": 1}
+        with redis.Redis.from_url(url) as client:
+            for words in (
+                ("LINDEX", "q:sandbox.read", -1),
+                ("LPUSH", "q:sandbox.read", "{}"),
+                ("HSET", "wk:plan:plan-1", "state", "approved"),
+                ("GET", "gw:login:1"),
+                ("ACL", "LIST"),
+            ):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    client.execute_command(*words)
 
 
 def test_a_script_may_do_no_more_than_who_runs_it(server: Server) -> None:

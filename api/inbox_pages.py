@@ -67,7 +67,7 @@ class InboxPages:
 
         def stamps(person: Person) -> Stamp:
             async def stamp() -> str | Refusal:
-                seen = await self._review.look(plan_id, person.identity, person.groups)
+                seen = await self._review.look_closely(plan_id, person.identity, person.groups)
                 return seen if isinstance(seen, Refusal) else stamp_of(seen)
 
             return stamp

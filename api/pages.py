@@ -5,6 +5,7 @@ A GET never changes a plan. The callback only continues what a POST of the same 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from api import forms, showing
 from api.frame import Frame, depart, plan_id_of, see, set_cookie, to_sign_in
+from api.freshness import stale_refusal
 from api.inbox_pages import InboxPages
 from api.live import Ear, Streams, Watched
 from api.login import Arrival, Login, Person
@@ -23,6 +25,9 @@ from api.reviewed import stamp_of
 from shared.addresses import origin_of
 from shared.errors import Refusal
 from shared.settings import GatewaySettings
+
+LATELY_S: Final = 24 * 60 * 60
+"""Of how long the page says how much its reader has approved."""
 
 
 def make_pages(
@@ -96,12 +101,16 @@ class Pages:
         if isinstance(person, Response):
             return person
         await self._learn_provider()
-        found = await self._review.look(plan_id, person.identity, person.groups)
+        found = await self._review.look_closely(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
             return self._frame.refused(found, person)
         path = f"{HOME}/{plan_id}"
+        now = self._now()
         values = {
-            "sheet": showing.sheet(found, now=self._now()),
+            "sheet": showing.sheet(found, now=now),
+            "approved_lately": await self._review.approvals_of(
+                person.identity, since=now - LATELY_S
+            ),
             "live": Watched(events=plan_path(plan_id, "events"), stamp=stamp_of(found)),
             "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
             "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
@@ -204,12 +213,13 @@ class Pages:
     async def _unconfirmed(
         self, plan_id: str, form: Mapping[str, str], person: Person
     ) -> Refusal | None:
-        """Whether a plan of high risk lacks the typed namespace."""
-        found = await self._review.look(plan_id, person.identity, person.groups)
-        if isinstance(found, Refusal) or found.plan.risk.level != "high":
+        """Whether the cluster has changed, or a plan of high risk lacks the typed namespace."""
+        found = await self._review.look_closely(plan_id, person.identity, person.groups)
+        if isinstance(found, Refusal):
             return None
-        if form.get("namespace", "").strip() == found.plan.namespace:
-            return None
+        namespace = form.get("namespace", "").strip()
+        if found.plan.risk.level != "high" or namespace == found.plan.namespace:
+            return stale_refusal(found)
         return Refusal(
             code="namespace_not_typed",
             message="A plan of high risk is approved only with its namespace typed.",

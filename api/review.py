@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from api.board import Board
+from api.freshness import rechecked
 from api.reviewed import Dispatcher, Pins, Reviewed, Unshown, checked, may_look, rules_for
 from shared.approvals import SignedStatement
 from shared.approver_rules import approver_refusal
@@ -80,6 +81,33 @@ class Review:
             rules_for(found.plan, workers), found.plan, viewer, groups=groups
         )
         return replace(found, viewer_refusal=refusal)
+
+    async def approvals_of(self, viewer: Identity, *, since: int) -> int:
+        """Counts the plans that `viewer` approved since then (epoch seconds), by their receipts.
+
+        Raises:
+            RedisUnavailable: they cannot be read.
+        """
+        listing = await self._board.newest()
+        return sum(
+            one is not None and one.receipt.approver == viewer and one.receipt.verified_at >= since
+            for plan in listing.plans
+            if isinstance(plan, Reviewed)
+            for one in (plan.receipt, *plan.co_receipts)
+        )
+
+    async def look_closely(
+        self, plan_id: str, viewer: Identity, groups: frozenset[str]
+    ) -> Reviewed | Refusal:
+        """Returns a plan as `look` does, after asking whether the cluster still is as planned on.
+
+        Raises:
+            Fault: as `look`.
+        """
+        found = await self.look(plan_id, viewer, groups)
+        if isinstance(found, Refusal):
+            return found
+        return await rechecked(found, self._dispatch, viewer)
 
     async def _found(self, plan_id: str) -> Reviewed | Refusal:
         """Returns one plan, or why it cannot be shown.

@@ -17,7 +17,7 @@ from shared.digests import base64url, words
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
 from shared.messages import Announcement, Call, Progress
-from shared.outcomes import Outcome
+from shared.outcomes import Check, Outcome
 from shared.plans import Identity, Plan, State, state_at
 from shared.seals import plan_seal_holds, signing_key_from_text
 from shared.settings import GatewaySettings
@@ -92,6 +92,8 @@ class Reviewed:
     decided_by: Identity | None = None
     decided_reason: str = ""
     decided_at: int | None = None
+    check: Check | None = None
+    """Whether the cluster still is as planned on; None: nobody could tell just now."""
     viewer_refusal: Refusal | None = None
     """Why the viewer could not approve it, as far as workers announce the policy; a hint only."""
 
@@ -110,6 +112,7 @@ class Reviewed:
             self.simulated,
             self.receipt and self.receipt.signature,
             [one.signature for one in self.co_receipts],
+            self.check and self.check.changed,
             self.outcome and self.outcome.model_dump(mode="json"),
             self.decided_at,
             self.viewer_refusal and self.viewer_refusal.code,

@@ -58,6 +58,17 @@ class Sheet:
         return self.reviewed.state is State.APPROVED
 
     @property
+    def stale(self) -> tuple[str, ...]:
+        """What the cluster is known to have changed of the plan's objects; none while it waits."""
+        check = self.reviewed.check
+        return check.changed if check else ()
+
+    @property
+    def unchecked(self) -> bool:
+        """Says whether nobody could tell just now if the cluster is as planned on."""
+        return (self.waiting or self.revocable) and self.reviewed.check is None
+
+    @property
     def may_approve(self) -> bool:
         """Says whether an approve button would be of use to the viewer."""
         return self.reviewed.viewer_refusal is None

@@ -108,8 +108,22 @@ class ApplyCall(_Message):
     plan_id: str
 
 
+class RecheckCall(_Message):
+    """Asks whether the objects still are what a plan was made on. Writes nothing to the cluster."""
+
+    verb: Literal["recheck"] = "recheck"
+    plan_id: str
+
+
 Call = Annotated[
-    ReadCall | PlanCall | ChallengeCall | ProofCall | DenyCall | CancelCall | ApplyCall,
+    ReadCall
+    | PlanCall
+    | ChallengeCall
+    | ProofCall
+    | DenyCall
+    | CancelCall
+    | ApplyCall
+    | RecheckCall,
     Field(discriminator="verb"),
 ]
 CALLS: TypeAdapter[Call] = TypeAdapter(Call)
@@ -122,6 +136,7 @@ ROLE_OF: dict[str, Role] = {
     "deny": Role.APPLY,
     "cancel": Role.APPLY,
     "apply": Role.APPLY,
+    "recheck": Role.APPLY,
 }
 """Which role does which verb; a worker refuses what is not its role's."""
 

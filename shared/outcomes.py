@@ -53,6 +53,15 @@ class Rollout(_Frozen):
     message: str = ""
 
 
+class Check(_Frozen):
+    """Whether the objects of a waiting plan still are what it was made on, as somebody looked."""
+
+    checked_at: int
+    """Epoch seconds."""
+    changed: tuple[str, ...] = ()
+    """What is not as it was, object by object; none is good."""
+
+
 class Outcome(_Frozen):
     """The recorded result of an apply; times are epoch seconds."""
 

@@ -13,6 +13,7 @@ from worker.applying import apply
 from worker.approving import challenge, prove
 from worker.context import Context, Report, Verbs
 from worker.planning import make_plan
+from worker.rechecking import recheck
 from worker.withdrawing import cancel, deny
 
 
@@ -40,6 +41,7 @@ VERBS: Final[Verbs] = {
     "deny": lambda call, context, _: deny(call, context),
     "cancel": lambda call, context, _: cancel(call, context),
     "apply": apply,
+    "recheck": lambda call, context, _: recheck(call, context),
 }
 
 

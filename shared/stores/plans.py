@@ -58,6 +58,8 @@ class StoredPlan:
     """The earlier receipts of a plan that needs several approvals, JSON list."""
     outcome: str | None = None
     """What applying did, JSON of `shared.outcomes.Outcome`."""
+    check: str | None = None
+    """Whether the cluster still is as planned on, JSON of `shared.outcomes.Check`."""
     decided_by: str | None = None
     """JSON of an `Identity`: who denied, cancelled or revoked."""
     decided_reason: str | None = None
@@ -283,6 +285,7 @@ def _stored(plan_id: str, raw: dict[bytes, bytes]) -> StoredPlan | None:
             receipt=_text(raw, b"receipt"),
             co_receipts=_text(raw, b"co_receipts"),
             outcome=_text(raw, b"outcome"),
+            check=_text(raw, b"check"),
             decided_by=_text(raw, b"decided_by"),
             decided_reason=_text(raw, b"decided_reason"),
             decided_at=int(decided_at) if decided_at else None,

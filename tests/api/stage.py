@@ -45,8 +45,10 @@ from shared.messages import (
     DenyCall,
     Progress,
     ProofCall,
+    RecheckCall,
     Role,
 )
+from shared.outcomes import Check
 from shared.plans import (
     Action,
     ClusterRef,
@@ -258,6 +260,9 @@ class FakeWorkers:
         self.approvers = {Identity(iss=ISSUER, sub=ADA)}
         self.namespaces: set[str] = set()
         self.calls: list[Call] = []
+        self.changed: tuple[str, ...] = ()
+        """What the cluster has changed of every plan's objects."""
+        self.rechecks: list[str] = []
         self.origin = BASE
         self.fault: Fault | None = None
         self.running = True
@@ -313,6 +318,8 @@ class FakeWorkers:
         on_progress: Callable[[Progress], Awaitable[None]] | None = None,
     ) -> JSON | Refusal:
         assert (cluster, timeout_s > 0, bool(subject), on_progress) == ("local", True, True, None)
+        if isinstance(call, RecheckCall):
+            return self._recheck(call)
         self.calls.append(call)
         if self.fault:
             raise self.fault
@@ -322,6 +329,13 @@ class FakeWorkers:
             return self._prove(call)
         assert isinstance(call, DenyCall)
         return self._deny(call)
+
+    def _recheck(self, call: RecheckCall) -> JSON | Refusal:
+        self.rechecks.append(call.plan_id)
+        if self.fault:
+            raise self.fault
+        check = Check(checked_at=self.clock(), changed=self.changed)
+        return dict(check.model_dump(mode="json"))
 
     def _challenge(self, call: ChallengeCall) -> JSON | Refusal:
         stored = self.store.load(call.plan_id)

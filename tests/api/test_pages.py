@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.rendering import Templates
-from shared.errors import QueueFull, RedisUnavailable, WorkerTimeout
+from shared.errors import ClusterUnreachable, QueueFull, RedisUnavailable, WorkerTimeout
 from shared.manifests import Object
 from shared.messages import ChallengeCall, DenyCall, ProofCall
 from shared.outcomes import ObjectOutcome, Outcome, Rollout, Verdict, Written
@@ -196,6 +196,57 @@ def test_a_result_that_is_not_the_predicted_one_is_shown_path_by_path(stage: Sta
 
     assert "<h4><code>data</code></h4>" in page
     assert "immutable" not in page
+
+
+@pytest.mark.promise("drift-is-told")
+def test_a_page_says_before_the_click_that_the_cluster_has_changed(
+    stage: Stage, plan: Plan
+) -> None:
+    before = stage.browser.get(f"/approvals/{plan.id}").text
+    stage.workers.changed = ("Deployment/nginx: changed since the plan was made",)
+
+    page = stage.browser.get(f"/approvals/{plan.id}").text
+    pressed = stage.browser.press(f"/approvals/{plan.id}", "/approve")
+
+    assert "The cluster has changed since this plan was made" not in before
+    assert "The cluster has changed since this plan was made" in page
+    assert "Deployment/nginx: changed since the plan was made" in page
+    assert '<button class="primary" disabled' in page
+    assert pressed.status_code == 409
+    assert stage.workers.calls == []
+
+
+def test_that_nobody_could_check_the_cluster_is_said_and_stops_nobody(
+    stage: Stage, plan: Plan
+) -> None:
+    stage.workers.fault = ClusterUnreachable("The API server does not answer.")
+
+    page = stage.browser.get(f"/approvals/{plan.id}").text
+
+    assert "could not be checked just now" in page
+    assert '<button class="primary">' in page
+
+
+def test_a_plan_that_has_ended_is_not_checked_any_more(stage: Stage, plan: Plan) -> None:
+    stage.workers.record(plan.id, State.DENIED)
+
+    assert "could not be checked" not in stage.browser.get(f"/approvals/{plan.id}").text
+    assert stage.workers.rechecks == []
+
+
+def test_beside_the_button_stands_how_much_its_reader_approved_lately(stage: Stage) -> None:
+    first = stage.workers.add(make_plan(id="first"))
+    stage.sign_in()
+    stage.approve(first)
+    second = stage.workers.add(make_plan(id="second", expires_at=NOW + 200_000))
+
+    today = stage.browser.get(f"/approvals/{second.id}").text
+    stage.clock.now += 24 * 60 * 60 + 1
+    stage.sign_in()
+    tomorrow = stage.browser.get(f"/approvals/{second.id}").text
+
+    assert "You have approved 1 plan in the last 24 hours." in today
+    assert "You have approved" not in tomorrow
 
 
 @pytest.mark.promise("hostile-text-is-visible")

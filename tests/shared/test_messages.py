@@ -25,6 +25,7 @@ from shared.messages import (
     Progress,
     ProofCall,
     ReadCall,
+    RecheckCall,
     Refused,
     Role,
     queue,
@@ -44,6 +45,7 @@ CALLED: list[Call] = [
     DenyCall(plan_id="p", approver=ADA, reason="no"),
     CancelCall(plan_id="p", requester=ADA),
     ApplyCall(plan_id="p"),
+    RecheckCall(plan_id="p"),
 ]
 REPLIED = [
     Answer(id="1", body={"a": [1, None, "ü"]}),

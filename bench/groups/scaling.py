@@ -82,7 +82,7 @@ def _rates(
         targets=stage.gateways[:gateways],
         requests=tuple(modern_read(stage, f"bench-{n}") for n in range(clients)),
         clients=clients,
-        seconds=0.3 if bench.quick else 2.0,
+        seconds=0.3 if bench.quick else 1.0,
     )
     bench.load.drive(drive)
     found = {}

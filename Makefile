@@ -70,7 +70,7 @@ cluster-test: $(STAMP) ## the cluster suite on a real cluster: make cluster-test
 	INFRAGATE_TEST_KUBECONFIG="$${INFRAGATE_TEST_KUBECONFIG:-$(KUBECONFIG)}" $(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
 
 conformance: $(STAMP) ## the official MCP conformance suite against two replicas
-	@tests/conformance/install $(VENV)/conformance
+	@tests/npm $(VENV)/conformance @modelcontextprotocol/conformance@0.2.0-alpha.12
 	INFRAGATE_TEST_CONFORMANCE=$(VENV)/conformance $(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
 
 lock: ## resolve the dependencies anew

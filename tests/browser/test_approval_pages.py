@@ -1,22 +1,16 @@
 """The approval pages in a real Chromium, with the development issuer and workers that check."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from playwright.sync_api import Browser, Page, expect
 
 from shared.manifests import JSON, Object
 from shared.plans import Note, Operation, Plan, PlannedChange, Requester, RiskNote, State
 from tests.api.stage import changed_object, make_object, make_plan
 from tests.api.test_pages import HOSTILE
-from tests.browser.conftest import Site, Watch, clock, listen, serving
+from tests.browser.conftest import Site, Watch, clock
 
 pytestmark = pytest.mark.browser
 
@@ -144,47 +138,6 @@ def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch
     assert refused == [""] * 4
     assert page.evaluate("window.ran") is None
     assert watch.violations
-
-
-@pytest.mark.promise("forms-are-ours")
-def test_another_origin_can_neither_post_nor_frame(
-    context: BrowserContext, page: Page, site: Site, plan: Plan
-) -> None:
-    """A page of another origin, in the browser of somebody who is signed in."""
-    sign_in(page, site, f"/approvals/{plan.id}")
-    token = page.locator(f"form[action$='{plan.id}/deny'] input[name=form_token]")
-    stolen = token.get_attribute("value")
-    with _evil(
-        f'<form method="post" action="{site.base}/approvals/{plan.id}/deny">'
-        f'<input name="form_token" value="{stolen}"><button>Win a prize</button></form>'
-        f'<iframe src="{site.base}/approvals/{plan.id}"></iframe>'
-    ) as evil:
-        other = context.new_page()
-        other.goto(evil)
-        assert len(other.frames) == 2
-        assert "Deny" not in other.frames[-1].content()
-        other.get_by_role("button", name="Win a prize").click()
-        expect(other.get_by_role("heading", level=1)).to_have_text("Nothing was done")
-
-    assert site.workers.state(plan) is State.PENDING
-
-
-def test_opening_a_plan_ahead_of_time_decides_nothing(
-    context: BrowserContext, page: Page, site: Site, plan: Plan
-) -> None:
-    sign_in(page, site, f"/approvals/{plan.id}")
-    before = len(site.workers.calls)
-    links = "".join(
-        f'<link rel="{rel}" href="{site.base}/approvals/{plan.id}{action}">'
-        f'<img src="{site.base}/approvals/{plan.id}{action}">'
-        for rel in ("prefetch", "preload", "prerender")
-        for action in ("", "/approve", "/deny")
-    )
-    with _evil(links) as evil:
-        context.new_page().goto(evil)
-
-    assert site.workers.state(plan) is State.PENDING
-    assert len(site.workers.calls) == before
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -344,15 +297,3 @@ def _fits(page: Page, picture: Path) -> None:
     )
     assert unnamed == 0
     assert page.locator("main").count() == page.locator("h1").count() == 1
-
-
-@contextmanager
-def _evil(body: str) -> Iterator[str]:
-    """Another origin that serves one page."""
-
-    async def page(_: Request) -> Response:
-        return HTMLResponse(body)
-
-    listener, origin = listen()
-    with serving(Starlette(routes=[Route("/", page)]), listener):
-        yield origin

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 FOLDER: Final = "INFRAGATE_TEST_CONFORMANCE"
-"""Names the folder that `tests/conformance/install` filled."""
+"""Names the folder that `tests/npm` filled."""
 
 TIMEOUT_S: Final = 100
 _VERDICT: Final = re.compile(r"(?m)^(?P<mark>[✓✗]) (?P<name>\S+): \d+ passed, \d+ failed")

@@ -146,5 +146,11 @@ def test_everything_that_is_not_listed_is_denied_and_only_the_web_is_reached() -
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
     }
-    assert [name for name, one in policies.items() if "ingress" in one] == ["infragate-web"]
+    ingress = {
+        name: one["ingress"][0]["ports"] for name, one in policies.items() if "ingress" in one
+    }
+    assert {name: [one["port"] for one in ports] for name, ports in ingress.items()} == {
+        "infragate-web": [3001],
+        "infragate-metrics": [9464],
+    }
     assert labels == dict.fromkeys(ROLES, "worker") | dict.fromkeys(WEB, "web")

@@ -211,8 +211,6 @@ class Plan(_Frozen):
     touched: tuple[Note, ...] = Field(default=(), exclude_if=lambda value: not value)
     """What else the plan reaches: Pods, endpoints, users of a ConfigMap, owners; left out if
     nothing was seen, so that older plans keep their bytes."""
-    rolls_back: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """The id of the plan that this one takes back; left out for all others."""
     policy_sha256: str
     created_at: int
     expires_at: int

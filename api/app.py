@@ -27,6 +27,7 @@ from api.metrics import Counted, Metrics
 from api.numbering import Numbering
 from api.oauth import ProtectedResource, Verifier
 from api.pages import make_pages
+from api.past import Memory
 from api.plan_ear import PlanEar
 from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
@@ -43,6 +44,7 @@ from shared.logs import Log
 from shared.release import VERSION
 from shared.settings import GatewaySettings, is_loopback
 from shared.stores.connection import AsyncRedis, connect, connect_async
+from shared.stores.history import HistoryView
 from shared.stores.logins import LoginStore
 from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
@@ -231,6 +233,11 @@ def _with_pages(
             settings=settings,
             now=_now,
             ear=ear,
+            memory=Memory(
+                history=HistoryView(redis),
+                dispatch=dispatch,
+                pins=Pins.from_settings(settings),
+            ),
         )
     )
     guarded = PageHeaders(web, form_targets=provider.form_targets, production=settings.production)

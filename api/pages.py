@@ -14,10 +14,12 @@ from starlette.responses import Response
 from api import forms, showing
 from api.frame import Frame, depart, plan_id_of, see, set_cookie, to_sign_in
 from api.freshness import stale_refusal
+from api.history_pages import HistoryPages
 from api.inbox_pages import InboxPages
 from api.live import Ear, Streams, Watched
 from api.login import Arrival, Login, Person
 from api.passkey_pages import PasskeyPages
+from api.past import Memory
 from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, plan_path, safe_path
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
 from api.review import Review
@@ -38,6 +40,7 @@ def make_pages(
     settings: GatewaySettings,
     now: Callable[[], int],
     ear: Ear,
+    memory: Memory,
 ) -> APIRouter:
     """Returns the routes of the approval pages, to be mounted at the root.
 
@@ -50,6 +53,7 @@ def make_pages(
         separate=login.origin != origin_of(settings.oauth_resource),
         now=now,
         ear=ear,
+        memory=memory,
     )
     return pages.router()
 
@@ -66,6 +70,7 @@ class Pages:
         separate: bool,
         now: Callable[[], int],
         ear: Ear,
+        memory: Memory,
     ) -> None:
         self._review = review
         self._login = login
@@ -74,12 +79,14 @@ class Pages:
         self._frame = Frame(login, separate=separate)
         streams = Streams(login=login, ear=ear)
         self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
+        self._history = HistoryPages(frame=self._frame, review=review, memory=memory, now=now)
         self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)
 
     def router(self) -> APIRouter:
         """Returns the routes; fixed addresses come before those of plans."""
         router = APIRouter(include_in_schema=False)
         self._inbox.add_to(router)
+        self._history.add_to(router)
         self._passkeys.add_to(router)
         for method, path, page in (
             ("GET", f"{HOME}/static/{{name}}", self.asset),

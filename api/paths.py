@@ -9,6 +9,7 @@ SIGN_OUT: Final = f"{HOME}/logout"
 CALLBACK: Final = f"{HOME}/callback"
 ENROLL: Final = f"{HOME}/passkeys"
 ENROLLED: Final = f"{ENROLL}/made"
+HISTORY: Final = f"{HOME}/history"
 EVENTS: Final = f"{HOME}/events"
 _OURS: Final = re.compile(r"/approvals(?:/[A-Za-z0-9_-]{1,64})?")
 

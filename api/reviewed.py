@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from shared.approvals import SignedReceipt, read_signed_receipt, read_signed_receipts
 from shared.approver_rules import ApproverRule
+from shared.closings import Closing
 from shared.digests import base64url, words
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
@@ -47,6 +48,7 @@ class Pins:
     """The public keys of planners and appliers, base64url. Empty: learnt from the workers."""
 
     seal_keys: tuple[str, ...] = ()
+    receipt_keys: tuple[str, ...] = ()
     proof_key: str | None = None
     learn: bool = False
     """Development only: believe the keys that workers announce in Redis."""
@@ -56,9 +58,16 @@ class Pins:
         """Returns what the gateway's settings pin."""
         return cls(
             seal_keys=settings.seal_public_keys,
+            receipt_keys=settings.receipt_public_keys,
             proof_key=settings.proof_public_key,
             learn=not settings.production,
         )
+
+    def receipts_of(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
+        """Returns the keys by which an applier's word is believed; none where none is known."""
+        if self.receipt_keys or not self.learn:
+            return self.receipt_keys
+        return tuple(sorted({worker.receipt_key for worker in workers if worker.receipt_key}))
 
     def seals_of(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
         """Returns the keys by which a plan may be sealed that these workers' cluster made.
@@ -167,7 +176,10 @@ def checked(
 
 
 def may_look(
-    viewer: Identity, groups: frozenset[str], plan: Plan, workers: tuple[Announcement, ...]
+    viewer: Identity,
+    groups: frozenset[str],
+    plan: Plan | Closing,
+    workers: tuple[Announcement, ...],
 ) -> bool:
     """Says whether `viewer` is the requester or an approver.
 
@@ -179,7 +191,7 @@ def may_look(
     return any(rule.covers(plan) and rule.names(viewer, groups) for rule in rules)
 
 
-def rules_for(plan: Plan, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:
+def rules_for(plan: Plan | Closing, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:
     """Returns the approver rules of the plan's cluster, as its workers announce them."""
     return tuple(
         rule

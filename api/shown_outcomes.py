@@ -1,5 +1,6 @@
 """What the pages say of a plan's state and of what became of it: labels, tones, results."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -74,13 +75,18 @@ class Result:
 
 
 def state_in_words(reviewed: Reviewed) -> tuple[str, Tone]:
-    """Returns the state in words; a rollout that failed is no success, whatever was written."""
-    verdicts = [one.verdict for one in reviewed.outcome.rollouts] if reviewed.outcome else []
-    if reviewed.state is State.APPLIED:
+    """Returns the state of a plan for people."""
+    outcome = reviewed.outcome
+    return in_words(reviewed.state, {one.verdict for one in outcome.rollouts} if outcome else ())
+
+
+def in_words(state: State, verdicts: Collection[Verdict] = ()) -> tuple[str, Tone]:
+    """Returns a state for people; a rollout that failed is no success, whatever was written."""
+    if state is State.APPLIED:
         for verdict, told in _ROLLOUTS.items():
             if verdict in verdicts:
                 return told
-    return _STATES[reviewed.state]
+    return _STATES[state]
 
 
 def explained(state: State) -> str:

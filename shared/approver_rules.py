@@ -4,7 +4,7 @@ An empty policy lets nobody approve. What a login proves is in `shared.approvals
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,18 @@ MAX_REQUIRED = 10
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Placed(Protocol):
+    """What rules speak of: a plan, or what is remembered of one."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it changes something."""
+
+    @property
+    def operation(self) -> Operation:
+        """Which of the five changes it is."""
 
 
 class GroupRef(_Frozen):
@@ -60,7 +72,7 @@ class ApproverRule(_Frozen):
     passkey: PasskeyDemand = PasskeyDemand()
     """Whether a passkey of the policy must sign the statement beside the login."""
 
-    def covers(self, plan: Plan) -> bool:
+    def covers(self, plan: Placed) -> bool:
         """Says whether the rule speaks of this plan's namespace and operation."""
         return plan.namespace in self.namespaces and plan.operation in self.operations
 

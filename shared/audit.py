@@ -74,14 +74,22 @@ class Watch(Protocol):
 
 
 class AuditLog:
-    """Appends to one file that all workers of a host share. Safe for threads and processes."""
+    """Appends to one file that all workers of a host share. Safe for threads and processes.
+
+    `copies` is given each record that is on disk, and never raises.
+    """
 
     def __init__(
-        self, folder: Path, clock: Callable[[], float], watch: Watch | None = None
+        self,
+        folder: Path,
+        clock: Callable[[], float],
+        watch: Watch | None = None,
+        copies: Callable[[Record], None] | None = None,
     ) -> None:
         self._path = folder / FILE_NAME
         self._clock = clock
         self._watch = watch
+        self._copies = copies
         self._thread_lock = threading.Lock()
 
     @property
@@ -106,11 +114,14 @@ class AuditLog:
             self._watch.admit()
         try:
             with self._thread_lock, alone(self._path) as descriptor:
-                head = self._append(descriptor, event, checked)
+                record = self._append(descriptor, event, checked)
         except OSError as error:
             raise AuditUnavailable(f"The audit log cannot be written ({error.strerror}).") from None
+        head = head_of(record)
         if self._watch is not None:
             self._watch.recorded(head)
+        if self._copies is not None:
+            self._copies(record)
         return head
 
     def head(self) -> Head:
@@ -125,24 +136,31 @@ class AuditLog:
         except OSError as error:
             raise AuditUnavailable(f"The audit log cannot be read ({error.strerror}).") from None
 
-    def _append(self, descriptor: int, event: str, fields: Record) -> Head:
+    def _append(self, descriptor: int, event: str, fields: Record) -> Record:
         end = end_of_last_line(descriptor)
         torn = os.fstat(descriptor).st_size - end
         head = _head(descriptor, end)
         if torn:  # somebody died while writing: nobody was told that it was recorded
             os.ftruncate(descriptor, end)
-            head, end = self._write(descriptor, end, head, "audit.torn_line", {"bytes": torn})
+            said, end = self._write(descriptor, end, head, "audit.torn_line", {"bytes": torn})
+            head = head_of(said)
         return self._write(descriptor, end, head, event, fields)[0]
 
     def _write(
         self, descriptor: int, end: int, head: Head, event: str, fields: Record
-    ) -> tuple[Head, int]:
+    ) -> tuple[Record, int]:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        record = {"seq": head.seq + 1, "time": time, "event": event, **fields, "prev": head.hash}
+        record: Record = {
+            "seq": head.seq + 1,
+            "time": time,
+            "event": event,
+            **fields,
+            "prev": head.hash,
+        }
         record["hash"] = _hash(record)
         line = record_line(record)
         append(descriptor, line, end)
-        return Head(seq=head.seq + 1, hash=str(record["hash"])), end + len(line)
+        return record, end + len(line)
 
 
 def walk(path: Path) -> Iterator[Line]:

@@ -14,6 +14,8 @@ from shared.digests import base64url, from_base64url
 SEAL_DOMAIN = b"infragate/seal/v1\0"
 STATEMENT_DOMAIN = b"infragate/statement/v1\0"
 RECEIPT_DOMAIN = b"infragate/receipt/v1\0"
+CLOSING_DOMAIN = b"infragate/closing/v1\0"
+STORY_DOMAIN = b"infragate/story/v1\0"
 EVIDENCE_DOMAIN = b"infragate/evidence/v1\0"
 PROOF_CONTEXT = b"infragate/proof/v1"
 

@@ -31,6 +31,7 @@ from worker.notifying import make_notices
 from worker.passkeys import address_problem
 from worker.policy import LoadedPolicy, load_policy
 from worker.queue_ages import QueueAges
+from worker.stories import copies
 from worker.tasks import register
 
 CONFIGURATION: Final = {
@@ -77,7 +78,7 @@ def make_context(settings: WorkerSettings) -> Context:
         plans=PlanStore(redis),
         policy=_policy(settings),
         keys=keys,
-        audit=AuditLog(settings.audit_root, _now, anchoring),
+        audit=AuditLog(settings.audit_root, _now, anchoring, copies(keys, redis)),
         provider_keys=_provider_keys(settings),
         clock=_now,
         namespaces=settings.namespaces,

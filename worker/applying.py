@@ -29,7 +29,17 @@ from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
 from shared.stores.plans import StoredPlan
-from worker import claims, drift, evidence, guarding, receipts, second_proof, settling, writes
+from worker import (
+    claims,
+    drift,
+    evidence,
+    guarding,
+    receipts,
+    remembering,
+    second_proof,
+    settling,
+    writes,
+)
 from worker.cluster import NotSent
 from worker.context import Context, Report
 from worker.following import follow
@@ -147,7 +157,9 @@ def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:
     evidence.export(settled, plan, context)
 
     # (11) rollout
-    return follow(settling.answer(settled), plan, context, report)
+    followed = follow(settling.answer(settled), plan, context, report)
+    remembering.rolled_out(settled, plan, followed, context)
+    return followed
 
 
 def _receipt(stored: StoredPlan, plan: Plan, context: Context) -> Receipt | Refusal:
@@ -253,7 +265,7 @@ def _stale(
         message="The cluster changed since the plan was made; nothing was written.",
         finished_at=int(context.clock()),
     )
-    return settling.answer(settling.end(stored, State.STALE, outcome, context))
+    return settling.answer(settling.end(stored, plan, State.STALE, outcome, context))
 
 
 def _as_it_is(stored: StoredPlan, plan: Plan, context: Context) -> JSON:

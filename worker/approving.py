@@ -7,7 +7,7 @@ a constant code, and that code is what the audit log keeps.
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -21,7 +21,7 @@ from shared.messages import ChallengeCall, ProofCall
 from shared.plans import APPLY_WINDOW_S, Identity, Mover, Plan, State, move_refusal
 from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, decrypt_proof, sign, signature_holds
 from shared.stores.plans import StoredPlan
-from worker import claims, receipts
+from worker import claims, receipts, remembering
 from worker.context import Context
 from worker.notices import Event, Notice
 from worker.passkeys import Used
@@ -111,6 +111,9 @@ def prove(call: ProofCall, context: Context) -> JSON | Refusal:
         return Refusal(
             code="already_decided", message="Somebody else decided this plan just now; look again."
         )
+    if state is State.APPROVED:
+        approved = replace(stored, receipt=fields["receipt"])
+        remembering.remember(approved, plan, state, context)
     return {"state": state.value, "approvals": len(before) + 1, "needed": needed}
 
 

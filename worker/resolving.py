@@ -87,7 +87,7 @@ def resolve(sighting: Sighting, verdict: Verdict, context: Context) -> StoredPla
         why=why,
     )
     outcome = _outcome(sighting, verdict.state, f"Resolved by {by}: {why}", context)
-    ended = settling.end(stored, verdict.state, outcome, context)
+    ended = settling.end(stored, sighting.plan, verdict.state, outcome, context)
     if ended.version == stored.version:
         return Refusal(code="already_decided", message="The plan has just changed; look again.")
     evidence.export(ended, sighting.plan, context)

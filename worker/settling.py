@@ -15,7 +15,7 @@ from shared.manifests import JSON
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State
 from shared.stores.plans import StoredPlan
-from worker import claims, evidence, writes
+from worker import claims, evidence, remembering, writes
 from worker.cluster import FOR_A_WRITE_S
 from worker.context import Context
 from worker.notices import Notice
@@ -84,10 +84,12 @@ def finish(stored: StoredPlan, plan: Plan, outcome: Outcome, context: Context) -
             "finished_at": int(context.clock()),
         }
     )
-    return end(stored, state, ended, context)
+    return end(stored, plan, state, ended, context)
 
 
-def end(stored: StoredPlan, state: State, outcome: Outcome, context: Context) -> StoredPlan:
+def end(
+    stored: StoredPlan, plan: Plan, state: State, outcome: Outcome, context: Context
+) -> StoredPlan:
     """Records an outcome in the audit log and in Redis; returns the plan as it is then."""
     context.audit.record(
         _EVENTS[state], plan=stored.id, digest=stored.sealed.digest, code=outcome.code
@@ -96,6 +98,7 @@ def end(stored: StoredPlan, state: State, outcome: Outcome, context: Context) ->
     context.notices.tell(Notice.of_end(stored, state, outcome, at=context.clock()))
     text = outcome.model_dump_json()
     moved = context.plans.move(stored, state, {"outcome": text})
+    remembering.remember(stored, plan, state, context, outcome=outcome)
     return replace(stored, state=state, outcome=text, version=stored.version + (1 if moved else 0))
 
 

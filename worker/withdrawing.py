@@ -10,7 +10,7 @@ from shared.manifests import JSON
 from shared.messages import CancelCall, DenyCall
 from shared.plans import Identity, Mover, Plan, State, move_refusal, state_at
 from shared.stores.plans import StoredPlan
-from worker import claims
+from worker import claims, remembering
 from worker.context import Context
 from worker.notices import Event, Notice
 from worker.vault import open_plan
@@ -93,6 +93,9 @@ def _withdraw(
     }
     if not context.plans.move(stored, withdrawal.target, fields):
         return Refusal(code="already_decided", message="The plan has just changed; look again.")
+    remembering.withdrawn(
+        stored, plan, withdrawal.target, context, by=withdrawal.who, reason=withdrawal.reason
+    )
     context.notices.tell(
         Notice.of(Event(withdrawal.target.value), plan, digest, at=now, by=withdrawal.who)
     )

@@ -140,6 +140,7 @@ def _strict_parts(places: Places, record: Record, wish: Wish) -> Iterator[Part]:
             **environments.seals(pins),
             "INFRA_GATE_SERVES": "approvals",
             "INFRA_GATE_APPROVAL_CLIENT_KEY_FILE": str(places.client_key),
+            "INFRA_GATE_RECEIPT_PUBLIC_KEYS": ",".join(pins.receipts),
             "INFRA_GATE_PROOF_PUBLIC_KEY": pins.proof,
         },
     )

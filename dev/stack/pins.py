@@ -19,9 +19,10 @@ from worker.key_files import PROOF_FILE, RECEIPT_FILE, SEAL_FILE, make_key, olde
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """Public keys as settings name them: the planners', older ones too, and the appliers'."""
+    """Public keys as settings name them: planners' and appliers', older ones too."""
 
     seals: tuple[str, ...] = ()
+    receipts: tuple[str, ...] = ()
     proof: str = ""
 
 
@@ -42,11 +43,12 @@ def pinned(*, planner: Path, applier: Path) -> Pins:
     Raises:
         BadConfiguration: a key file cannot be used.
     """
-    seal, proof = planner / SEAL_FILE, applier / PROOF_FILE
-    if not seal.exists() or not proof.exists():
+    seal, receipt, proof = planner / SEAL_FILE, applier / RECEIPT_FILE, applier / PROOF_FILE
+    if not all(path.exists() for path in (seal, receipt, proof)):
         return Pins()
     return Pins(
         seals=tuple(public_text(public_half(path)) for path in (seal, *older(seal))),
+        receipts=tuple(public_text(public_half(path)) for path in (receipt, *older(receipt))),
         proof=public_text(public_half(proof)),
     )
 
@@ -62,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pins = pinned(planner=options.planner, applier=options.applier)
     options.pins.write_text(
         f"INFRA_GATE_SEAL_PUBLIC_KEYS={','.join(pins.seals)}\n"
+        f"INFRA_GATE_RECEIPT_PUBLIC_KEYS={','.join(pins.receipts)}\n"
         f"INFRA_GATE_PROOF_PUBLIC_KEY={pins.proof}\n",
         "ascii",
     )

@@ -68,6 +68,12 @@ class GatewaySettings(Common):
     )
     """Pinned public keys of planners (base64url, comma separated). Empty: learnt in Development."""
 
+    receipt_public_keys: CommaSeparated = Field(
+        default=(), validation_alias="INFRA_GATE_RECEIPT_PUBLIC_KEYS"
+    )
+    """Pinned public keys of appliers (base64url, comma separated): whose records of decided plans
+    are shown. Empty: learnt in Development, and in Production no history is shown."""
+
     proof_public_key: str | None = Field(
         default=None, validation_alias="INFRA_GATE_PROOF_PUBLIC_KEY"
     )
@@ -118,7 +124,7 @@ class GatewaySettings(Common):
     extra_hosts: CommaSeparated = Field(default=(), validation_alias="INFRA_GATE_ALLOWED_HOSTS")
     """Host headers that are accepted beside those of the resource and the approval address."""
 
-    @field_validator("seal_public_keys", "extra_hosts", mode="before")
+    @field_validator("seal_public_keys", "receipt_public_keys", "extra_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return comma_separated(value)

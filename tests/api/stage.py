@@ -26,6 +26,7 @@ from api.headers import PageHeaders
 from api.live import Ear, Heard
 from api.login import Login
 from api.pages import make_pages
+from api.past import Memory
 from api.provider import Provider, ProviderConfig
 from api.remote import make_remote
 from api.review import Review
@@ -73,6 +74,7 @@ from shared.seals import (
     sign,
 )
 from shared.settings import TERMINAL_CLIENT, GatewaySettings
+from shared.stores.history import HistoryView
 from shared.stores.logins import LoginStore
 from shared.stores.plans import PlanStore, PlanView
 from worker.passkeys import Passkey, absent_refusal, verify
@@ -573,6 +575,7 @@ def make_app(
             settings=settings,
             now=now,
             ear=ear or Looking(),
+            memory=Memory(history=HistoryView(redis), dispatch=workers, pins=pins),
         )
     )
     return PageHeaders(app, form_targets=provider.form_targets, production=settings.production)

@@ -340,7 +340,7 @@ def test_an_end_is_told_and_returned_as_it_is_in_redis_then(stage: Stage, overta
         stage.forge(plan, version=9)
     context = replace(stage.world.context, notices=cast("Any", SimpleNamespace(tell=told.append)))
 
-    ended = settling.end(stored, State.FAILED, Outcome(objects=(), code="x"), context)
+    ended = settling.end(stored, plan, State.FAILED, Outcome(objects=(), code="x"), context)
 
     assert [(one.event, one.plan_id, one.digest) for one in told] == [
         (Event.FAILED, plan.id, stored.sealed.digest)

@@ -212,7 +212,7 @@ def test_a_write_is_told_even_if_redis_is_away(
     monkeypatch.setattr(type(world.context.plans), "move", _keeps_and_goes_away)
 
     with pytest.raises(RedisUnavailable):
-        settling.end(world.load(), State.APPLIED, Outcome(objects=()), world.context)
+        settling.end(world.load(), a_plan(), State.APPLIED, Outcome(objects=()), world.context)
 
     assert told.events == [Event.APPLIED]
 
@@ -226,7 +226,11 @@ def _keeps_and_goes_away(*_: object, **__: object) -> bool:
 )
 def test_how_an_apply_ended_is_told(world: World, told: Told, state: State) -> None:
     settling.end(
-        world.load(), state, Outcome(objects=(), code="c", message="1 of 2 written"), world.context
+        world.load(),
+        a_plan(),
+        state,
+        Outcome(objects=(), code="c", message="1 of 2 written"),
+        world.context,
     )
 
     assert told.events == [Event(state.value)]

@@ -1,35 +1,14 @@
 """One change told from the beginning to the end, from its audit records and its evidence. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 from shared.audit import Record
 from shared.digests import words
 from shared.manifests import JSON
 from shared.plans import Plan
+from shared.stories import EVENTS, facts
 from worker.ops.evidence import Document, Flaw, plan_of, read_document
 from worker.ops.telling import clock_time
-
-_EVENTS: Final = {
-    "plan.created": "asked for; the plan was made and sealed",
-    "challenge.issued": "pressed Approve; was sent to sign in",
-    "proof.accepted": "approved it by a fresh login",
-    "proof.refused": "a login did not approve it",
-    "plan.denied": "denied it",
-    "plan.revoked": "took the approval back",
-    "plan.cancelled": "took the request back",
-    "apply.started": "approved what is written now",
-    "apply.object": "one object",
-    "apply.succeeded": "everything is written",
-    "apply.failed": "it was not, or not wholly, written",
-    "apply.stale": "the cluster had changed; nothing was written",
-    "apply.unknown": "whether everything was written is not known",
-    "apply.resolved": "a person looked, and said what became of it",
-}
-_SAID: Final = frozenset({"seq", "time", "event", "prev", "hash", "plan", "digest", "iss", "sub"})
-_HASHES: Final = frozenset({"proof", "policy", "key", "passkey"})
-SHORT: Final = 12
-"""Characters of a hash that is there to be recognized only."""
 
 
 def story(plan_id: str, records: Sequence[Record], evidence: JSON) -> Iterator[str]:
@@ -67,16 +46,11 @@ def _told(record: Record) -> Iterator[str]:
     event = str(record["event"])
     who = f" {record['sub']} ({record['iss']})" if {"sub", "iss"} <= record.keys() else ""
     time = str(record["time"])[:23].replace("T", " ")
-    yield f"{time}Z  {event:<17}{who} {_EVENTS.get(event, '')}".rstrip() + _facts(record)
+    yield f"{time}Z  {event:<17}{who} {EVENTS.get(event, '')}".rstrip() + _facts(record)
 
 
-def _facts(record: Mapping[str, object]) -> str:
-    facts = [
-        f"{name} {_short(str(value)) if name in _HASHES else value}"
-        for name, value in record.items()
-        if name not in _SAID and value != ""
-    ]
-    return f" [{', '.join([*facts, 'record ' + str(record['seq'])])}]"
+def _facts(record: Record) -> str:
+    return f" [{', '.join([*facts(record), 'record ' + str(record['seq'])])}]"
 
 
 def _ending(document: Document) -> Iterator[str]:
@@ -102,7 +76,3 @@ def _words(digest: str) -> str:
         return words(digest)
     except ValueError:
         return "(no digest)"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHORT else f"{text[:SHORT]}…"

@@ -26,6 +26,7 @@ from shared.messages import Announcement, Answer, Role
 from shared.plans import Identity, State
 from shared.stores.announcements import announce, announced, withdraw
 from shared.stores.connection import AsyncRedis, connect, connect_async
+from shared.stores.history import HistoryStore, HistoryView
 from shared.stores.logins import Approving, LoginStore, Session, UnderWay
 from shared.stores.mcp_events import McpEventLog
 from shared.stores.mcp_follows import Followed, McpFollowStore
@@ -201,6 +202,8 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
     assert "plan-1" in {one.id for one in seen.plans}
     for words in (
         ("LINDEX", "q:sandbox.apply", -1),
+        ("HMGET", "wk:history", "plan-1"),
+        ("LRANGE", "wk:story:plan-1", 0, -1),
         ("HSET", "wk:plan:plan-1", "state", "approved"),
         ("DEL", "wk:plan:plan-1"),
         ("EXPIRE", "wk:plan:plan-1", 1),
@@ -272,6 +275,10 @@ def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server
         ("SET", "gw:mcp:1", "x"),
         ("PUBLISH", "gw:mcp:1", "x"),
         ("PUBLISH", "wk:moved", "plan-1"),
+        ("HSET", "wk:history", "plan-1", "{}"),
+        ("ZADD", "wk:history:ends", 1, "plan-1"),
+        ("RPUSH", "wk:story:plan-1", "{}"),
+        ("DEL", "wk:story:plan-1"),
         ("SUBSCRIBE", "gw:mcp:1"),
         ("PSUBSCRIBE", "wk:*"),
     ):
@@ -315,7 +322,10 @@ def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
     answers(server, "planner", "gateway")
     PlanStore(connect(server.url("planner"), timeout_s=2)).add(plan, SEALED)
     assert server.on_loop("gateway", lambda client: PlanView(client).load("plan-2"))
+    HistoryStore(connect(server.url("planner"), timeout_s=2)).tell("plan-2", "{}", keep_s=60)
     for words in (
+        ("LPOP", "wk:story:plan-2"),
+        ("HSET", "wk:history", "plan-1", "{}"),
         ("HGETALL", "wk:plan:plan-1"),
         ("DEL", "wk:plan:plan-1"),
         ("ZREVRANGE", "wk:plans", 0, 9),
@@ -352,9 +362,19 @@ def test_the_appliers_user_moves_plans_and_spends_logins_for_good(server: Server
     assert store.load("plan-1") == replace(
         stored, state=State.APPROVED, version=2, receipt="r", outcome="{}"
     )
+    history = HistoryStore(connect(server.url("applier"), timeout_s=2))
+    history.keep("plan-0", "old", at=1)
+    history.keep("plan-1", "{}", at=10_000_000)
+    history.tell("plan-1", "{}", keep_s=60)
+    kept = server.on_loop("approvals", lambda client: HistoryView(client).before(None, 9))
+    assert kept == (("plan-1", b"{}", 10_000_000.0),)
+    assert server.on_loop("approvals", lambda client: HistoryView(client).story("plan-1"))
     for words in (
         ("DEL", "wk:plan:plan-1"),
         ("DEL", "wk:spent:1"),
+        ("DEL", "wk:history"),
+        ("DEL", "wk:story:plan-1"),
+        ("LRANGE", "wk:story:plan-1", 0, -1),
         ("ZADD", "wk:plans", 1, "x"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "plan")),
         *((("LINDEX", f"q:sandbox.{role}", -1)) for role in ("read", "plan")),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -53,7 +53,7 @@ class Frame:
         """Returns who posted a form of ours and what is in it; or the page that says why not."""
         foreign = forms.sender_refusal(request.headers, origin=self._login.origin)
         if foreign is not None:
-            return self.refused(foreign)
+            return self.refused(foreign, plan_id=_named_in(request))
         person = await self._login.person(request.cookies)
         if person is None:
             path = request.url.path.rpartition("/")[0]
@@ -63,14 +63,23 @@ class Frame:
             return self.refused(form, person)
         forged = forms.token_refusal(form, cookie=person.cookie, path=request.url.path)
         if forged is not None:
-            return self.refused(forged, person)
+            return self.refused(forged, person, _named_in(request))
         return person, form
 
     def refused(
-        self, refusal: Refusal, person: Person | None = None, plan_id: str = ""
+        self,
+        refusal: Refusal,
+        person: Person | None = None,
+        plan_id: str = "",
+        *,
+        instead: object = None,
     ) -> Response:
-        """Returns the page that says why something was not done."""
-        return self._problem(problems.of_refusal(refusal), person=person, plan_id=plan_id)
+        """Returns the page that says why something was not done.
+
+        `instead` is what became of the plan, as `api.showing` tells it.
+        """
+        problem = problems.of_refusal(refusal)
+        return self._problem(problem, person=person, plan_id=plan_id, instead=instead)
 
     def html(
         self,
@@ -96,17 +105,18 @@ class Frame:
             try:
                 return await page(request)
             except Fault as fault:
-                return self._problem(problems.of_fault(fault))
+                again = request.url.path if request.method == "GET" else ""
+                return self._problem(problems.of_fault(fault), again=again)
             except Exception as error:  # noqa: BLE001 - whatever it is, people get a page for it
                 log.error("page.crashed", trace=trace_of(error))  # noqa: TRY400 - places only
                 return self._problem(problems.of_fault(Fault("The operator's log has more.")))
 
         return answer
 
-    def _problem(
-        self, problem: problems.Problem, *, person: Person | None = None, plan_id: str = ""
-    ) -> Response:
-        values = {"problem": problem, "plan_id": plan_id, "request_id": request_ids.current()}
+    def _problem(self, problem: problems.Problem, **facts: Any) -> Response:
+        known = {"person": None, "plan_id": "", "instead": None, "again": ""}
+        values = {**known, **facts, "problem": problem, "request_id": request_ids.current()}
+        person = values["person"]
         answer = self.html("problem.html", values, person=person, status=problem.status)
         if problem.retry_after is not None:
             answer.headers["Retry-After"] = str(problem.retry_after)
@@ -117,6 +127,11 @@ def plan_id_of(request: Request) -> str:
     """Returns the plan's id; one that cannot be one is like one that does not exist."""
     plan_id = str(request.path_params["plan_id"])
     return plan_id if _PLAN_ID.fullmatch(plan_id) else "-"
+
+
+def _named_in(request: Request) -> str:
+    """The plan that a form was about; empty when it was about none."""
+    return plan_id_of(request) if "plan_id" in request.path_params else ""
 
 
 def to_sign_in(next_path: str) -> Response:

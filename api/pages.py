@@ -22,6 +22,7 @@ from api.passkey_pages import PasskeyPages
 from api.past import Memory
 from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, plan_path, safe_path
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
+from api.refusing import Refusals
 from api.review import Review
 from api.reviewed import stamp_of
 from shared.addresses import origin_of
@@ -77,6 +78,7 @@ class Pages:
         self._provider = provider
         self._now = now
         self._frame = Frame(login, separate=separate)
+        self._refusals = Refusals(frame=self._frame, review=review, now=now)
         streams = Streams(login=login, ear=ear)
         self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
         self._history = HistoryPages(frame=self._frame, review=review, memory=memory, now=now)
@@ -133,12 +135,12 @@ class Pages:
         person, form = posted
         unconfirmed = await self._unconfirmed(plan_id, form, person)
         if unconfirmed is not None:
-            return self._frame.refused(unconfirmed, person, plan_id)
+            return await self._refusals.told(unconfirmed, person, plan_id)
         signed = await self._review.challenge(
             plan_id, digest=form.get("digest", ""), approver=person.identity
         )
         if isinstance(signed, Refusal):
-            return self._frame.refused(signed, person, plan_id)
+            return await self._refusals.told(signed, person, plan_id)
         return depart(await self._login.begin_approval(person, plan_id, signed))
 
     async def deny(self, request: Request) -> Response:
@@ -155,7 +157,7 @@ class Pages:
             groups=person.groups,
         )
         if refused is not None:
-            return self._frame.refused(refused, person, plan_id)
+            return await self._refusals.told(refused, person, plan_id)
         return see(f"{HOME}/{plan_id}")
 
     async def sign_in_page(self, request: Request) -> Response:

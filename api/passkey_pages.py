@@ -17,6 +17,7 @@ from api.frame import Frame, depart, plan_id_of, see, set_cookie
 from api.headers import OWN_SCRIPT, POLICY
 from api.login import Login, Person
 from api.paths import ENROLL, ENROLLED, HOME
+from api.refusing import Refusals
 from api.review import Review
 from shared.approvals import SignedStatement
 from shared.digests import base64url, from_base64url, passkey_digest, words
@@ -34,6 +35,7 @@ class PasskeyPages:
         self, *, frame: Frame, review: Review, login: Login, now: Callable[[], int]
     ) -> None:
         self._frame = frame
+        self._refusals = Refusals(frame=frame, review=review, now=now)
         self._review = review
         self._login = login
         self._now = now
@@ -54,13 +56,13 @@ class PasskeyPages:
         plan_id = signed.statement.plan_id
         sealed = await self._review.sealed_proof(signed, token)
         if isinstance(sealed, Refusal):
-            return self._frame.refused(sealed, person, plan_id)
+            return await self._refusals.told(sealed, person, plan_id)
         answer = await self._review.carry(signed, sealed)
         if not isinstance(answer, Refusal):
             return see(f"{HOME}/{plan_id}")
         wanted = read_wanted(answer.details) if answer.code == REQUIRED else None
         if wanted is None:
-            return self._frame.refused(answer, person, plan_id)
+            return await self._refusals.told(answer, person, plan_id)
         return depart(await self._login.await_passkey(person, signed, sealed, wanted))
 
     async def ask(self, request: Request) -> Response:
@@ -71,7 +73,7 @@ class PasskeyPages:
             return person
         waiting = await self._login.awaited(person, plan_id, request.cookies)
         if isinstance(waiting, Refusal):
-            return self._frame.refused(waiting, person, plan_id)
+            return await self._refusals.told(waiting, person, plan_id)
         found = await self._review.look(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
             return self._frame.refused(found, person)
@@ -97,10 +99,10 @@ class PasskeyPages:
             return self._frame.refused(assertion, person, plan_id)
         waiting = await self._login.awaited(person, plan_id, request.cookies, take=True)
         if isinstance(waiting, Refusal):
-            return self._frame.refused(waiting, person, plan_id)
+            return await self._refusals.told(waiting, person, plan_id)
         told = await self._review.carry(waiting.signed, waiting.sealed_token, assertion)
         answer = (
-            self._frame.refused(told, person, plan_id)
+            await self._refusals.told(told, person, plan_id)
             if isinstance(told, Refusal)
             else see(f"{HOME}/{plan_id}")
         )

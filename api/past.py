@@ -113,8 +113,9 @@ class Memory:
         keys = _keys((*self._pins.receipts_of(workers), *self._planners(workers)))
         copies = [read_told(document) for document in await self._history.story(plan_id)]
         good = [one for one in copies if one is not None and one.holds(plan_id, keys)]
-        good.sort(key=lambda one: str(one.record.get("time", "")))
-        return Story(records=tuple(good), forged=len(copies) - len(good))
+        once = {one.signature: one for one in good}.values()  # a copy may have been put back
+        ordered = sorted(once, key=lambda one: str(one.record.get("time", "")))
+        return Story(records=tuple(ordered), forged=len(copies) - len(good))
 
     def _planners(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
         try:

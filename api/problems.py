@@ -19,6 +19,8 @@ class Problem:
     reason: str
     advice: str
     code: str
+    who: bool = False
+    """Says that the page should name who is signed in: another person could do it."""
     retry_after: int | None = None
 
 
@@ -29,6 +31,18 @@ class _Page:
     advice: str
 
 
+_ABOUT_WHO: Final = frozenset(
+    {
+        "not_an_approver",
+        "four_eyes",
+        "not_permitted",
+        "proof_of_somebody_else",
+        "login_session",
+        "already_approved_by_you",
+        "enrollment_of_somebody_else",
+        "passkey_missing",
+    }
+)
 _AGAIN: Final = "Go back to the plan and press Approve once more."
 _SIGN_IN: Final = "Go back and sign in once more."
 _ASK_ANEW: Final = (
@@ -53,7 +67,10 @@ _SIGN_IN_FAILED = _Page(400, "The sign-in did not work", _SIGN_IN)
 _TAMPERED = _Page(500, "This plan cannot be trusted", "Do not approve it by any other way. "
     + _OPERATOR)  # fmt: skip
 _NO_PROVIDER = _Page(
-    503, "The identity provider does not answer", "Nothing was decided. Try again in a moment."
+    503,
+    "The identity provider does not answer",
+    "Nothing was decided and nothing was lost. Looking at plans and denying them still works while "
+    "you are signed in. Try again in a moment.",
 )
 _BUSY = _Page(503, "Not now", "Nothing was lost. Try again in a few seconds.")
 
@@ -93,12 +110,20 @@ _PAGES: Final[Mapping[str, _Page]] = {
     "plan_superseded": _OVER,
     "already_decided": _DECIDED,
     "already_applying": _DECIDED,
+    "already_approved_by_you": _Page(
+        409, "You have approved this already", "Send the link to a colleague who may, too."
+    ),
     "reason_too_long": _Page(422, "The reason is too long", "Go back and shorten it."),
     "namespace_not_typed": _Page(
         422, "The namespace was not confirmed", "Go back and type the namespace as it is written."
     ),
     "form_foreign": _FOREIGN,
-    "form_token": _FOREIGN,
+    "form_token": _Page(
+        403,
+        "The page was too old",
+        "Nothing was done: the form belongs to an earlier sign-in or to another page. Open the "
+        "plan anew and use the buttons there.",
+    ),
     "form_malformed": _Page(400, "Nothing was done", _FOREIGN.advice),
     "login_state": _SIGN_IN_FAILED,
     "login_session": _Page(403, "You are signed in as somebody else now", _AGAIN),
@@ -131,6 +156,7 @@ def of_refusal(refusal: Refusal) -> Problem:
         reason=refusal.message,
         advice=page.advice,
         code=refusal.code,
+        who=refusal.code in _ABOUT_WHO,
     )
 
 

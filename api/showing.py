@@ -29,6 +29,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Became:
+    """What became of a plan that somebody wanted to decide, in short."""
+
+    label: str
+    tone: Tone
+    explained: str
+    how: str
+    by: Identity | None
+    at: Moment | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """Everything that the page of one plan shows."""
 
@@ -94,6 +107,23 @@ def row(reviewed: Reviewed, *, now: int) -> Row:
         tone=tone,
         created=moment(reviewed.plan.created_at, now=now),
         expires=moment(reviewed.plan.expires_at, now=now),
+    )
+
+
+def became(reviewed: Reviewed, *, now: int) -> Became | None:
+    """Returns what became of a plan; None while it waits."""
+    if reviewed.state is State.PENDING:
+        return None
+    label, tone = state_in_words(reviewed)
+    by, at = _decision(reviewed)
+    return Became(
+        label=label,
+        tone=tone,
+        explained=explained(reviewed.state),
+        how=_DECIDED.get(reviewed.state, "Approved" if reviewed.receipt else "Decided"),
+        by=by,
+        at=None if at is None else moment(at, now=now),
+        reason=reviewed.decided_reason,
     )
 
 

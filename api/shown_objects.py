@@ -7,7 +7,6 @@ from typing import Final
 from api.changed_lines import ShownChange, before_and_after, change
 from api.outline import outline
 from shared.diffs import patched
-from shared.digests import object_digest
 from shared.manifests import JSON
 from shared.plans import Action, PlannedChange, PlannedObject
 
@@ -85,12 +84,10 @@ def _changes(planned: PlannedObject, *, open_all: bool) -> tuple[ShownChange, ..
 
 
 def _after(planned: PlannedObject) -> JSON:
-    """The object as it will be, if it is provably what the API server predicted."""
-    if planned.before is None or object_digest(planned.before) != planned.base_digest:
+    """The object as it will be; the planner has compared it with what the API server predicted."""
+    if planned.before is None:
         return None
-    steps = ((one.path, one.op, one.new) for one in planned.changes)
-    after = patched(planned.before, steps)
-    return after if after and object_digest(after) == planned.predicted_digest else None
+    return patched(planned.before, ((one.path, one.op, one.new) for one in planned.changes))
 
 
 def _path(one: PlannedChange) -> ShownPath:

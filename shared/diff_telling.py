@@ -41,6 +41,19 @@ def redacted(
     return tuple(hider.change(change) for change in changes)
 
 
+def is_hidden(path: Path, kind: Kind) -> bool:
+    """Say whether no agent is shown the value at `path` of an object of this kind."""
+    match path:
+        case (str(field), _, *_) if kind is Kind.CONFIG_MAP and field in _CONFIG_FIELDS:
+            return True
+        case (*_, "env", _, "value") | (*_, "managedFields"):
+            return True
+        case (*_, "metadata", "annotations", key):
+            return key not in SHOWN_ANNOTATIONS
+        case _:
+            return False
+
+
 class _Hider:
     def __init__(self, kind: Kind, redact: Callable[[str], str]) -> None:
         self._kind = kind
@@ -54,24 +67,13 @@ class _Hider:
         return replace(change, old=old, new=new)
 
     def _value(self, value: JSON, path: Path) -> JSON:
-        if value is not None and self._is_hidden(path):
+        if value is not None and is_hidden(path, self._kind):
             return HIDDEN
         if isinstance(value, dict):
             return {key: self._value(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self._value(item, (*path, index)) for index, item in enumerate(value)]
         return self._redact(value) if isinstance(value, str) else value
-
-    def _is_hidden(self, path: Path) -> bool:
-        match path:
-            case (str(field), _, *_) if self._kind is Kind.CONFIG_MAP and field in _CONFIG_FIELDS:
-                return True
-            case (*_, "env", _, "value") | (*_, "managedFields"):
-                return True
-            case (*_, "metadata", "annotations", key):
-                return key not in SHOWN_ANNOTATIONS
-            case _:
-                return False
 
 
 _SIGNS: Final[dict[Op, str]] = {"add": "+", "remove": "-", "change": "~"}

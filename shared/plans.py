@@ -168,8 +168,9 @@ class PlannedObject(_Frozen):
     intent: Intent
     changes: tuple[PlannedChange, ...] = ()
     before: dict[str, JSON] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Normal form of the live object where it is changed; of a whole object that comes or goes the
-    one change has it all. Left out otherwise, so that older plans keep their bytes."""
+    """Normal form of the live object where it is changed, without values that stay and may be
+    secret; of a whole object that comes or goes the one change has it all. Left out otherwise, so
+    that older plans keep their bytes."""
 
 
 class Note(_Frozen):

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.diffs import Change, diff
+from shared.diffs import Change, diff, patched
 from shared.digests import base64url, object_digest
 from shared.documents import (
     Manifest,
@@ -25,6 +25,7 @@ from shared.errors import BadConfiguration, ClusterFault, Refusal, Unauthorized
 from shared.guardrails import Effect
 from shared.manifests import (
     JSON,
+    Kind,
     Object,
     mappings_at,
     normalized,
@@ -45,6 +46,7 @@ from shared.plans import (
 )
 from shared.requests import request_refusal
 from shared.seals import seal_plan
+from shared.untouched import without_untouched
 from worker import guarding, intents, loading, refusals, summaries, writes
 from worker.context import Context
 from worker.intents import Wanted
@@ -266,10 +268,22 @@ def _object(preview: Previewed) -> PlannedObject:
             PlannedChange(path=change.path, op=change.op, old=change.old, new=change.new)
             for change in preview.changes
         ),
-        before=normalized(preview.live)
-        if preview.live is not None and preview.action is Action.UPDATE
-        else None,
+        before=_before(preview),
     )
+
+
+def _before(preview: Previewed) -> dict[str, JSON] | None:
+    """The object that is changed, without values that it keeps, if its changes lead to the result.
+
+    They do but for lists whose items have names on one side only; those are shown path by path.
+    """
+    if preview.live is None or preview.result is None or preview.action is not Action.UPDATE:
+        return None
+    before = normalized(preview.live)
+    after = patched(before, ((one.path, one.op, one.new) for one in preview.changes))
+    if after is None or object_digest(after) != object_digest(preview.result):
+        return None
+    return without_untouched(before, after, Kind(preview.wanted.ref.kind))
 
 
 def _managers(previews: tuple[Previewed, ...]) -> tuple[str, ...]:

@@ -184,18 +184,15 @@ def test_an_object_is_shown_before_and_after_with_what_leads_to_each_change(stag
     assert "<li><code>data.mode</code> <span><del>slow</del>" in page
 
 
-def test_a_result_that_is_not_the_predicted_one_is_shown_path_by_path(stage: Stage) -> None:
-    """What an outline of the whole would say beyond the sealed changes is proven by its digest."""
+def test_an_object_that_the_plan_does_not_hold_whole_is_shown_path_by_path(stage: Stage) -> None:
     stage.sign_in()
     before: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}}
     changed = changed_object(before, {**before, "data": {"a": "1"}})
-    forged = changed.model_copy(update={"before": {**before, "immutable": True}})
-    plan = stage.workers.add(make_plan(objects=(forged,)))
+    plan = stage.workers.add(make_plan(objects=(changed.model_copy(update={"before": None}),)))
 
     page = stage.browser.get(f"/approvals/{plan.id}").text
 
     assert "<h4><code>data</code></h4>" in page
-    assert "immutable" not in page
 
 
 @pytest.mark.promise("drift-is-told")

@@ -92,8 +92,8 @@ def test_a_change_is_asked_for_approved_applied_and_seen(
     expect(page.get_by_role("heading", level=1)).to_have_text(plan["summary"])
     assert plan["words"] in page.locator(".words").inner_text()
     assert plan["digest"] in page.locator("main").inner_text()
-    expect(page.locator("del code")).to_have_text("2")
-    expect(page.locator("ins code")).to_have_text("3")
+    expect(page.locator(".paths del")).to_have_text("2")
+    expect(page.locator(".paths ins")).to_have_text("3")
     expect(page.locator(".badges")).to_contain_text(
         f"{plan['risk']['level']} risk", ignore_case=True
     )
@@ -115,7 +115,7 @@ def test_a_change_is_asked_for_approved_applied_and_seen(
     expect(page.locator(".badges")).to_contain_text("Applied")
     outcome = page.locator("section", has=page.get_by_role("heading", name="Outcome"))
     expect(outcome).to_contain_text(re.compile(r"changed\s*Deployment nginx"))
-    expect(outcome).to_contain_text("3 of 3 updated, 3 available")
+    expect(outcome).to_contain_text("3 of 3 Pods ready, 3 updated, 3 available")
     assert page.get_by_role("button", name="Approve").count() == 0
     status = agent.asked("get_k8s_status", namespace=NAMESPACE).facts["deployments"]["items"]
     assert {row["name"]: row["ready"] for row in status}["nginx"] == 3
@@ -146,7 +146,7 @@ def test_high_risk_wants_the_namespace_typed(
     ).facts  # fmt: skip
     assert plan["risk"]["level"] == "high"
     page = person("dev-approver", plan["approvalUrl"])
-    expect(page.locator("details:not([open]) .lines")).to_have_count(1)  # the request itself
+    expect(page.locator("details:not([open]) .lines")).to_have_count(0)
 
     page.get_by_role("button", name="Approve").click()
     assert page.url == plan["approvalUrl"]  # the browser asks for the namespace

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from shared.diffs import patched
-from shared.digests import object_digest
 from shared.errors import Refusal
 from shared.plans import MAX_PLAN_BYTES, Operation, Plan
 from tests.cluster.conftest import NAMESPACE, ClusterWorld
@@ -47,8 +46,6 @@ def test_a_changed_object_is_there_as_it_was_and_its_changes_lead_to_the_result(
         assert item.before is not None
         result = patched(item.before, [(one.path, one.op, one.new) for one in item.changes])
         assert result is not None
-        assert object_digest(item.before) == item.base_digest
-        assert object_digest(result) == item.predicted_digest
 
 
 def test_a_plan_names_the_service_before_its_pods_and_who_uses_its_config_map(

@@ -56,7 +56,7 @@ def behind(front: Front, state: Path) -> Iterator[Live]:
         return tuple(made)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dev.stack.opening.parts", arranged)
+        patch.setattr("dev.stack.parts.parts", arranged)
         with started(state) as live:
             yield live
 

@@ -39,6 +39,7 @@ _RULES: Final[dict[str, tuple[str, ...]]] = {
     "podtemplates": ("every_rule", "pod_security"),
     "policy": ("policy", "every_rule"),
     "replicas": ("checks", "every_rule"),
+    "reach": ("reach",),
     "risk": ("risk",),
     "risk_reasons": ("risk",),
     "rollout_risk": ("risk",),

@@ -111,12 +111,18 @@ def test_a_change_is_asked_for_approved_applied_and_seen(
     applied = agent.asked("apply_approved_plan", planId=plan["planId"], waitSeconds=60).facts
     assert applied["status"] == "applied"
     assert [one["verdict"] for one in applied["rollouts"]] == ["complete"]
-    page.reload()
-    expect(page.locator(".badges")).to_contain_text("Applied")
+    expect(page.locator(".badges")).to_contain_text("Applied")  # without reloading
     outcome = page.locator("section", has=page.get_by_role("heading", name="Outcome"))
     expect(outcome).to_contain_text(re.compile(r"changed\s*Deployment nginx"))
     expect(outcome).to_contain_text("3 of 3 Pods ready, 3 updated, 3 available")
     assert page.get_by_role("button", name="Approve").count() == 0
+    page.get_by_role("link", name="Timeline").click()
+    for told in ("the plan was made", "approved it by a fresh login", "everything is written"):
+        expect(page.locator(".story")).to_contain_text(told)
+    expect(page.locator("main")).not_to_contain_text("left out")
+    page.goto(plan["approvalUrl"].rpartition("/")[0] + "/history?q=" + plan["planId"])
+    expect(page.locator(".row")).to_contain_text(re.compile(r"approved by\s*dev-approver"))
+    expect(page.locator(".row")).to_contain_text("Applied")
     status = agent.asked("get_k8s_status", namespace=NAMESPACE).facts["deployments"]["items"]
     assert {row["name"]: row["ready"] for row in status}["nginx"] == 3
 

@@ -116,6 +116,13 @@ def test_a_change_is_asked_for_approved_applied_and_seen(
     expect(outcome).to_contain_text(re.compile(r"changed\s*Deployment nginx"))
     expect(outcome).to_contain_text("3 of 3 Pods ready, 3 updated, 3 available")
     assert page.get_by_role("button", name="Approve").count() == 0
+    _told_afterwards(page, plan)
+    status = agent.asked("get_k8s_status", namespace=NAMESPACE).facts["deployments"]["items"]
+    assert {row["name"]: row["ready"] for row in status}["nginx"] == 3
+
+
+def _told_afterwards(page: Page, plan: dict[str, Any]) -> None:
+    """Timeline and history of an applied plan."""
     page.get_by_role("link", name="Timeline").click()
     for told in ("the plan was made", "approved it by a fresh login", "everything is written"):
         expect(page.locator(".story")).to_contain_text(told)
@@ -123,8 +130,6 @@ def test_a_change_is_asked_for_approved_applied_and_seen(
     page.goto(plan["approvalUrl"].rpartition("/")[0] + "/history?q=" + plan["planId"])
     expect(page.locator(".row")).to_contain_text(re.compile(r"approved by\s*dev-approver"))
     expect(page.locator(".row")).to_contain_text("Applied")
-    status = agent.asked("get_k8s_status", namespace=NAMESPACE).facts["deployments"]["items"]
-    assert {row["name"]: row["ready"] for row in status}["nginx"] == 3
 
 
 def test_the_reason_of_a_denial_reaches_the_agent(

@@ -2,10 +2,10 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from fastapi import FastAPI
@@ -13,13 +13,14 @@ from mcp.server.lowlevel.server import Server
 from starlette.types import ASGIApp
 
 from api import own_names
+from api.allowance import Allowance
 from api.catalog import BY_NAME
 from api.client_key import read_client_key
 from api.completing import Completer
 from api.desk import Desk
 from api.dispatch import Dispatch
 from api.edge import OwnHost, at_edge
-from api.fair_use import Allowance, FairUse
+from api.fair_use import FairUse
 from api.headers import PageHeaders
 from api.health import make_health
 from api.login import Login
@@ -48,11 +49,14 @@ from shared.stores.history import HistoryView
 from shared.stores.logins import LoginStore
 from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
-from shared.stores.mcp_rates import McpRateStore
+from shared.stores.mcp_shares import McpShareStore
 from shared.stores.overview import overview
 from shared.stores.plans import PlanView
 
 log = Log("gateway")
+
+Background: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""What a process does beside its requests, until it is cancelled."""
 
 
 def make_metrics(settings: GatewaySettings) -> Metrics:
@@ -82,8 +86,9 @@ def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIA
     keys = _provider_keys(settings)
     _say_what_is_not_covered(settings)
     ear = PlanEar()
+    hears: Background = partial(ear.listen, redis)
     if settings.serves == "approvals":
-        web = _web(settings, redis, dispatch, ear, sessions=None)
+        web = _web(settings, redis, dispatch, hears, sessions=None)
         pages = _with_pages(web, settings, redis, dispatch, keys, ear)
         return Numbering(Counted(pages, metrics, door="pages"))
     sessions = SharedSessions(
@@ -94,7 +99,8 @@ def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIA
         max_request_body_size=settings.body_limit_bytes,
         metrics=metrics,
     )
-    web = _web(settings, redis, dispatch, ear, sessions=sessions)
+    allowance = _allowance(settings, redis)
+    web = _web(settings, redis, dispatch, hears, allowance.keep_up, sessions=sessions)
     other: ASGIApp = web
     if settings.serves == "all":
         other = _with_pages(web, settings, redis, dispatch, keys, ear)
@@ -110,25 +116,21 @@ def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIA
         allowed_hosts=own_names.hosts(settings),
         allowed_origins=own_names.origins(settings),
         max_body_bytes=settings.body_limit_bytes,
-        fair_use=_fair_use(settings, redis, metrics),
+        fair_use=partial(FairUse, allowance=allowance, metrics=metrics),
         metrics=metrics,
     )
 
 
-def _fair_use(
-    settings: GatewaySettings, redis: AsyncRedis, metrics: Metrics
-) -> Callable[[ASGIApp], ASGIApp]:
-    """The layer that keeps one subject from taking everything."""
-    allowance = Allowance(
-        McpRateStore(
+def _allowance(settings: GatewaySettings, redis: AsyncRedis) -> Allowance:
+    """What keeps one subject from taking everything."""
+    return Allowance(
+        McpShareStore(
             redis,
+            secrets.token_hex(8),
             rate=settings.requests_per_second,
             burst=settings.requests_burst,
-            clock=time.time,
+            at_a_time=settings.requests_at_a_time,
         )
-    )
-    return partial(
-        FairUse, allowance=allowance, at_a_time=settings.requests_at_a_time, metrics=metrics
     )
 
 
@@ -156,11 +158,10 @@ def _web(
     settings: GatewaySettings,
     redis: AsyncRedis,
     dispatch: Dispatch,
-    ear: PlanEar,
-    *,
+    *beside: Background,
     sessions: SharedSessions | None,
 ) -> FastAPI:
-    """The part that both kinds of process have: connections, their end, and health."""
+    """The part that both kinds of process have: what goes on `beside` requests, and health."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -168,9 +169,10 @@ def _web(
             stack.push_async_callback(redis.aclose)
             await dispatch.start()
             stack.push_async_callback(dispatch.stop)
-            ears = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(ears.cancel_scope.cancel)
-            ears.start_soon(ear.listen, redis)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            for each in beside:
+                tasks.start_soon(each)
             if sessions is not None:
                 await stack.enter_async_context(sessions.run())
             log.info("gateway.started", serves=settings.serves, version=VERSION)

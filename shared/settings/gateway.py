@@ -119,7 +119,7 @@ class GatewaySettings(Common):
     requests_at_a_time: int = Field(
         default=64, ge=1, le=100_000, validation_alias="INFRA_GATE_REQUESTS_AT_A_TIME"
     )
-    """Of one subject, being answered by one replica."""
+    """Of one subject, being answered by all replicas together."""
 
     extra_hosts: CommaSeparated = Field(default=(), validation_alias="INFRA_GATE_ALLOWED_HOSTS")
     """Host headers that are accepted beside those of the resource and the approval address."""

@@ -31,8 +31,8 @@ from shared.stores.logins import Approving, LoginStore, Session, UnderWay
 from shared.stores.mcp_events import McpEventLog
 from shared.stores.mcp_follows import Followed, McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
-from shared.stores.mcp_rates import McpRateStore
 from shared.stores.mcp_sessions import McpSession, McpSessionStore, Owner
+from shared.stores.mcp_shares import McpShareStore
 from shared.stores.mcp_wire import Told, heard, tell
 from shared.stores.overview import overview
 from shared.stores.plan_moves import moved
@@ -168,8 +168,8 @@ def test_the_gateways_user_keeps_sessions_follows_plans_and_counts_requests(
         await follows.told("id", {"plan-1": known})
         assert await follows.followed("id") == {"plan-1": known}
         await follows.unfollow("id", "plan-1")
-        rates = McpRateStore(client, rate=1, burst=1, clock=time.time)
-        assert (await rates.take("somebody", 2)).count == 1
+        shares = McpShareStore(client, "here", rate=1, burst=1, at_a_time=2)
+        assert (await shares.take("somebody", tokens=2, places=1, used=0)).tokens == 1
         assert await McpProofStore(client).spend("proof")
         assert not await McpProofStore(client).spend("proof")
         async with aclosing(heard(client)) as messages:

@@ -55,7 +55,7 @@ async def gateways(
     async with AsyncExitStack() as stack:
         made = []
         for number, app in enumerate(inner):
-            client = connect_async(SecretStr(url), timeout_s=0.5)
+            client = connect_async(SecretStr(url), timeout_s=10)
             stack.push_async_callback(client.aclose)
             store = McpShareStore(
                 client, f"replica-{number}", rate=rate, burst=burst, at_a_time=at_a_time

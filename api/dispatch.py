@@ -7,16 +7,16 @@ Celery is not imported here: `shared.envelopes` writes its messages.
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from api.admission import Admission
 from api.metrics import Metrics
 from shared import request_ids
 from shared.envelopes import Envelope, pack
-from shared.errors import Fault, NoWorker, QueueFull, RedisUnavailable, Refusal, WorkerTimeout
+from shared.errors import Fault, NoWorker, RedisUnavailable, Refusal, WorkerTimeout
 from shared.logs import Log
 from shared.manifests import JSON
 from shared.messages import (
@@ -67,40 +67,6 @@ class _Unknown:
 
     fault: str
     at: float
-
-
-class Admission:
-    """How many calls wait for one queue, and whose they are. Leaves room for a newcomer.
-
-    Nobody may have more than half of the places that the others leave: one alone gets half, n that
-    always want more settle at 1/(n+1) each. So a noisy client slows itself down and a quiet one is
-    served.
-    """
-
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._taken: Counter[tuple[str, str]] = Counter()
-
-    @asynccontextmanager
-    async def place(self, queue_name: str, subject: str) -> AsyncIterator[None]:
-        """Holds a place while the block runs.
-
-        Raises:
-            QueueFull: there is none, or none for this subject.
-        """
-        mine = queue_name, subject
-        in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
-        held = self._taken.get(mine, 0)
-        share = max(1, (self._places - (in_queue - held)) // 2)
-        if in_queue >= self._places or held >= share:
-            raise QueueFull("Too many calls are waiting; try again in a few seconds.")
-        self._taken[mine] += 1
-        try:
-            yield
-        finally:
-            self._taken[mine] -= 1
-            if not self._taken[mine]:
-                del self._taken[mine]
 
 
 class Dispatch:
@@ -171,9 +137,11 @@ class Dispatch:
         role = ROLE_OF[call.verb]
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
-        async with self._admission.place(name, subject):
+        async with self._admission.place(name, subject) as held:
             with self._metrics.with_workers(role):
-                return await self._asked(name, call, timeout_s, on_progress)
+                # However many replicas one subject fills: whoever holds fewer places finds room.
+                room = self._longest - held
+                return await self._asked(name, call, timeout_s, on_progress, longest=room)
 
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers, as of at most `FRESH_S` ago.
@@ -181,10 +149,12 @@ class Dispatch:
         Raises:
             RedisUnavailable: nobody knows.
         """
+        if (fresh := self._fresh()) is not None:  # nearly always, and without a lock
+            return fresh
         async with self._asking:  # one question for all who ask at once
+            if (fresh := self._fresh()) is not None:
+                return fresh
             now = asyncio.get_running_loop().time()
-            if self._known is not None and now - self._known.at < FRESH_S:
-                return self._known.workers
             if self._unknown is not None and now - self._unknown.at < FRESH_S:
                 raise RedisUnavailable(self._unknown.fault)
             try:
@@ -235,8 +205,19 @@ class Dispatch:
                 return
         raise NoWorker(f"No worker with role '{role.value}' serves cluster '{cluster}'.")
 
+    def _fresh(self) -> tuple[Announcement, ...] | None:
+        now = asyncio.get_running_loop().time()
+        known = self._known
+        return known.workers if known is not None and now - known.at < FRESH_S else None
+
     async def _asked(
-        self, name: str, call: Call, timeout_s: float, on_progress: OnProgress | None
+        self,
+        name: str,
+        call: Call,
+        timeout_s: float,
+        on_progress: OnProgress | None,
+        *,
+        longest: int,
     ) -> JSON | Refusal:
         call_id, now = secrets.token_urlsafe(16), self._clock()
         envelope = Envelope(
@@ -252,7 +233,7 @@ class Dispatch:
         try:
             # Bounded by the client's own time-outs. Ours must not be around it: before Python 3.12
             # `asyncio.wait_for`, which redis-py sends with, can lose the cancellation.
-            await self._mouth.put(name, pack(envelope, queue=name), longest=self._longest)
+            await self._mouth.put(name, pack(envelope, queue=name), longest=longest)
             async with asyncio.timeout_at(latest):
                 return await _last_of(replies, on_progress)
         except TimeoutError:

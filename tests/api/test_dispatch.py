@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from api import dispatch
-from api.dispatch import Admission, Dispatch, WorkerFailed
+from api.admission import Admission
+from api.dispatch import Dispatch, WorkerFailed
 from dev.redis_server import free_port
 from shared.envelopes import Envelope, unpack
 from shared.errors import (
@@ -254,6 +255,36 @@ def test_a_noisy_subject_is_refused_while_a_quiet_one_is_served(redis_url: str) 
         assert await quiet == "served"
 
     play(redis_url, story, max_in_flight=8)
+
+
+def test_a_subject_that_is_noisy_at_many_replicas_leaves_room_in_the_queue(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        replicas = [
+            Dispatch(stage.redis, f"r{number}", clock=lambda: NOW, max_in_flight=8)
+            for number in range(5)
+        ]
+        noisy = [
+            asyncio.ensure_future(each.call("local", CALL, timeout_s=30, subject="noisy"))
+            for each in replicas
+            for _ in range(8)
+        ]
+        queued = 0
+        while queued + sum(call.done() for call in noisy) < len(noisy):
+            queued = await stage.redis.llen("q:local.read")
+        waiting = [call for call in noisy if not call.done()]
+        assert all(isinstance(call.exception(), QueueFull) for call in noisy if call.done())
+        assert len(waiting) < 8  # in the queue, of which eight would be all
+        quiet = asyncio.ensure_future(
+            replicas[0].call("local", CALL, timeout_s=0.2, subject="quiet")
+        )
+        with pytest.raises(WorkerTimeout):  # it was queued; nobody works here
+            await quiet
+        for call in waiting:
+            call.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    play(redis_url, story)
 
 
 def test_redis_gone_is_a_clear_fault() -> None:

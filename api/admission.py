@@ -1,0 +1,41 @@
+"""Which calls may wait for a queue at this replica: bounded, and fair between subjects. Pure."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.errors import QueueFull
+
+
+class Admission:
+    """How many calls wait for one queue, and whose they are. Leaves room for a newcomer.
+
+    Nobody may have more than half of the places that the others leave: one alone gets half, n that
+    always want more settle at 1/(n+1) each. So a noisy client slows itself down and a quiet one is
+    served.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._taken: Counter[tuple[str, str]] = Counter()
+
+    @asynccontextmanager
+    async def place(self, queue_name: str, subject: str) -> AsyncIterator[int]:
+        """Holds a place while the block runs; yields how many the subject held before.
+
+        Raises:
+            QueueFull: there is none, or none for this subject.
+        """
+        mine = queue_name, subject
+        in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
+        held = self._taken.get(mine, 0)
+        share = max(1, (self._places - (in_queue - held)) // 2)
+        if in_queue >= self._places or held >= share:
+            raise QueueFull("Too many calls are waiting; try again in a few seconds.")
+        self._taken[mine] += 1
+        try:
+            yield held
+        finally:
+            self._taken[mine] -= 1
+            if not self._taken[mine]:
+                del self._taken[mine]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -14,6 +16,7 @@ import pytest
 
 from dev.stack.parts import APPROVALS, GATEWAY, ROLES
 from dev.stack.places import REPOSITORY
+from tests.journeys.person import Person
 from tests.journeys.stacks import Up, gone, infragate, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.real_redis, pytest.mark.timeout("400")]
@@ -180,6 +183,23 @@ def test_the_whole_demo_passes_and_leaves_a_trail_that_verifies(up: Up) -> None:
     assert f"approve at: {up.record.approvals}/approvals/" in played.stdout
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "evidence files: nothing is wrong" in verified.stdout
+
+
+def test_the_pages_believe_what_the_pinned_applier_remembers(up: Up) -> None:
+    """History and timeline, with the Redis users and pinned keys of the strict stack."""
+    assert infragate("demo", "--strict", "--state", up.state).returncode == 0
+    here: Any = SimpleNamespace(hear=lambda _: None, record=up.record)
+    with Person(here) as person:
+        history = person.open(f"{up.record.approvals}/approvals/history")
+        newest = re.search(r'href="(/approvals/[^"/]+/timeline)"', history.text)
+        assert newest, history.text
+        timeline = person.open(up.record.approvals + newest.group(1))
+
+    for page in (history, timeline):
+        assert "left out" not in page.text
+    assert "Applied" in history.text
+    for told in ("the plan was made and sealed", "approved it by a fresh login", "is written"):
+        assert told in timeline.text
 
 
 def test_tokens_keys_and_doctor_are_about_the_strict_stack(up: Up) -> None:

@@ -25,8 +25,9 @@ reason_too_long
 """
 _ABOUT_PLANS: Final = """
 already_applying already_decided approval_expired approval_required approvals_missing claim_missing
-invalid_wait no_such_plan not_permitted plan_expired plan_of_another_cluster plan_seal_broken
-plan_unreadable receipt_forged receipt_of_another_plan receipt_unreadable receipt_without_passkey
+closing_unreadable invalid_wait no_such_plan not_permitted plan_expired plan_of_another_cluster
+plan_seal_broken plan_unreadable receipt_forged receipt_of_another_plan receipt_unreadable
+receipt_without_passkey
 plan_pending plan_approved plan_applying plan_applied plan_failed plan_outcome_unknown plan_denied
 plan_cancelled plan_revoked plan_stale plan_superseded
 """

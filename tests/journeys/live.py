@@ -257,6 +257,7 @@ def started(state: Path, *, strict: bool = False) -> Iterator[Live]:
         patch.setattr(redis_users, "RIGHTS", rights)
         patch.setenv("INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS", "20")
         with opened(places, record, wish, Signals(), lambda _part, _seconds: None) as stack:
+            patch.undo()  # parts have what they need; other tests see what is shipped
             yield Live(places=places, record=record, stack=stack)
 
 

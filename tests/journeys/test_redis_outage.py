@@ -147,8 +147,7 @@ def test_ten_seconds_without_redis_end_no_process_lose_no_session_and_are_told_c
         thread.join()
 
     assert reader.strange == []
-    assert reader.bad > 0
-    assert reader.codes <= TELLING
+    assert reader.codes <= TELLING  # none at all if its call waited for the answer until then
     assert during.status_code == httpx2.codes.SERVICE_UNAVAILABLE
     assert during.headers["retry-after"]
     assert after.json()["result"]["structuredContent"]["namespaces"] == [own.namespace]

@@ -61,12 +61,16 @@ class Pool(redis.BlockingConnectionPool):
 
 
 class _Plain(redis.asyncio.Connection):
-    """On uvloop, writing to a connection that was reset is a RuntimeError (0.22): said as it is."""
+    """Writes to a connection that was reset as to a closed one.
+
+    uvloop (0.22) raises RuntimeError there, asyncio of Python 3.12 AttributeError: its transport
+    has forgotten its loop.
+    """
 
     async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
         try:
             await super().send_packed_command(*arguments, **options)
-        except RuntimeError as error:
+        except (AttributeError, RuntimeError) as error:
             await self.disconnect(nowait=True)
             raise redis.ConnectionError("The connection was closed.") from error
 

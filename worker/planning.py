@@ -255,6 +255,7 @@ def _fresh_id() -> str:
 
 def _object(preview: Previewed) -> PlannedObject:
     ref = preview.wanted.ref
+    predicted = None if preview.result is None else object_digest(preview.result)
     return PlannedObject(
         api_version=ref.api_version,
         kind=ref.kind,
@@ -262,26 +263,26 @@ def _object(preview: Previewed) -> PlannedObject:
         action=preview.action,
         uid=writes.uid_of(preview.live),
         base_digest=writes.base_digest(preview.live),
-        predicted_digest=None if preview.result is None else object_digest(preview.result),
+        predicted_digest=predicted,
         intent=preview.intent,
         changes=tuple(
             PlannedChange(path=change.path, op=change.op, old=change.old, new=change.new)
             for change in preview.changes
         ),
-        before=_before(preview),
+        before=_before(preview, predicted),
     )
 
 
-def _before(preview: Previewed) -> dict[str, JSON] | None:
+def _before(preview: Previewed, predicted: str | None) -> dict[str, JSON] | None:
     """The object that is changed, without values that it keeps, if its changes lead to the result.
 
     They do but for lists whose items have names on one side only; those are shown path by path.
     """
-    if preview.live is None or preview.result is None or preview.action is not Action.UPDATE:
+    if preview.live is None or preview.action is not Action.UPDATE:
         return None
     before = normalized(preview.live)
     after = patched(before, ((one.path, one.op, one.new) for one in preview.changes))
-    if after is None or object_digest(after) != object_digest(preview.result):
+    if after is None or object_digest(after) != predicted:
         return None
     return without_untouched(before, after, Kind(preview.wanted.ref.kind))
 

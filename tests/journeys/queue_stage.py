@@ -70,6 +70,12 @@ class WorkerProcess:
         lines = (json.loads(line) for line in self.log_text().splitlines())
         return [line for line in lines if line["event"] == name]
 
+    async def said(self, name: str) -> None:
+        """Returns when the log has a line of this event."""
+        async with asyncio.timeout(60):
+            while not self.events(name):  # noqa: ASYNC110 - another process's log
+                await asyncio.sleep(0.1)
+
     def ask_to_stop(self) -> None:
         """Sends the signal of an orchestrator."""
         self.process.send_signal(signal.SIGTERM)

@@ -87,7 +87,8 @@ def test_a_worker_with_every_thread_busy_takes_calls_again_after_each_of_five_re
                 await load.more_answers(THREADS * 2)
                 end = redis.stop if round_ % 2 else redis.kill
                 await asyncio.to_thread(end)
-                await asyncio.sleep(0.3 * round_)  # shorter and longer outages
+                if round_ == 4:  # with every thread busy, a shorter outage may pass unseen
+                    await worker.said("queue.lost")
                 await asyncio.to_thread(redis.start)
             await load.more_answers(CLIENTS * 2)
             await load.end()
@@ -98,8 +99,7 @@ def test_a_worker_with_every_thread_busy_takes_calls_again_after_each_of_five_re
     assert set(outcomes) <= {"answer", "redis_unavailable", "worker_timeout", "no_worker"}
     assert worker.stop() in {0, 1}
     lost, back = worker.events("queue.lost"), worker.events("queue.back")
-    assert lost  # not for each: with every thread busy, a short outage passes unseen
-    assert len(back) == len(lost)
+    assert len(back) == len(lost) > 0
 
 
 def test_after_the_last_restart_every_thread_is_in_use_again(
@@ -152,9 +152,7 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(tmp_path: Path) -> Non
     worker = WorkerProcess(server.url, tmp_path)
 
     async def story() -> None:
-        async with asyncio.timeout(60):
-            while not worker.events("queue.lost"):  # noqa: ASYNC110 - another process's log
-                await asyncio.sleep(0.1)
+        await worker.said("queue.lost")
         await asyncio.to_thread(server.start)
         async with dispatching(server.url) as dispatch:
             await until_served(dispatch)

@@ -34,8 +34,8 @@ from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
 from api.resources import Resources
 from api.review import Review
-from api.reviewed import Pins
 from api.sessions import SharedSessions
+from api.sources import Pins, Sources
 from api.standing import Standing
 from api.state_keys import request_state_security
 from api.tools import SERVER_NAME, make_server
@@ -211,9 +211,8 @@ def _with_pages(
         base_url=settings.approval_base_url,
         now=_now,
     )
-    review = Review(
-        plans=PlanView(redis), dispatch=dispatch, pins=Pins.from_settings(settings), now=_now
-    )
+    pins = Pins.from_settings(settings)
+    review = Review(Sources(plans=PlanView(redis), dispatch=dispatch, pins=pins, now=_now))
     if settings.terminal_client_id is not None:
         web.include_router(
             make_remote(
@@ -235,11 +234,7 @@ def _with_pages(
             settings=settings,
             now=_now,
             ear=ear,
-            memory=Memory(
-                history=HistoryView(redis),
-                dispatch=dispatch,
-                pins=Pins.from_settings(settings),
-            ),
+            memory=Memory(history=HistoryView(redis), dispatch=dispatch, pins=pins),
         )
     )
     guarded = PageHeaders(web, form_targets=provider.form_targets, production=settings.production)

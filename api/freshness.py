@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from api.reviewed import Dispatcher, Reviewed
+from api.reviewed import Reviewed
+from api.sources import Dispatcher
 from shared.errors import Fault, Refusal
 from shared.messages import RecheckCall
 from shared.outcomes import Check

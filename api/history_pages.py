@@ -70,7 +70,7 @@ class HistoryPages:
     async def _about(self, plan_id: str, person: Person) -> Plan | Closing | Refusal:
         """The plan, or what is remembered of it, for whom it concerns."""
         try:
-            seen = await self._review.look(plan_id, person.identity, person.groups)
+            seen = await self._review.glance(plan_id, person.identity, person.groups)
         except NoWorker as fault:
             seen = Refusal(code=_NO_PLAN, message=str(fault))
         if not isinstance(seen, Refusal):

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from api.frame import Frame, plan_id_of
 from api.inbox_rows import inbox
-from api.live import Stamp, Streams, Watched
+from api.live import Look, Shown, Streams, Watched
 from api.login import Person
 from api.paths import EVENTS, HOME, plan_path
 from api.review import Review
-from api.reviewed import stamp_of
+from api.reviewed import Reviewed, Unshown, stamp_of
 from api.seeking import Sought
 from shared.errors import Refusal
 
@@ -53,23 +53,28 @@ class InboxPages:
     async def inbox_events(self, request: Request) -> Response:
         """Says when the inbox of who is signed in has changed."""
 
-        def stamps(person: Person) -> Stamp:
-            async def stamp() -> str:
-                return stamp_of(*await self._review.inbox(person.identity, person.groups))
+        def looks(person: Person) -> Look:
+            async def look() -> Shown:
+                return _shown(*await self._review.inbox(person.identity, person.groups))
 
-            return stamp
+            return look
 
-        return await self._streams.of(request, None, stamps)
+        return await self._streams.of(request, None, looks)
 
     async def plan_events(self, request: Request) -> Response:
         """Says when one plan has changed."""
         plan_id = plan_id_of(request)
 
-        def stamps(person: Person) -> Stamp:
-            async def stamp() -> str | Refusal:
-                seen = await self._review.look_closely(plan_id, person.identity, person.groups)
-                return seen if isinstance(seen, Refusal) else stamp_of(seen)
+        def looks(person: Person) -> Look:
+            async def look() -> Shown | Refusal:
+                seen = await self._review.glance_closely(plan_id, person.identity, person.groups)
+                return seen if isinstance(seen, Refusal) else _shown(seen)
 
-            return stamp
+            return look
 
-        return await self._streams.of(request, [plan_id], stamps)
+        return await self._streams.of(request, [plan_id], looks)
+
+
+def _shown(*seen: Reviewed | Unshown) -> Shown:
+    ends = [one.ends_at for one in seen if isinstance(one, Reviewed) and one.ends_at is not None]
+    return Shown(stamp=stamp_of(*seen), until=min(ends, default=None))

@@ -24,7 +24,7 @@ from shared.errors import Fault, Refusal
 from shared.plans import Identity
 
 LOOK_S: Final = 10.0
-"""Between two looks, and two events, when nothing is heard; what only time changes shows then."""
+"""Between two looks, and two events, when nothing is heard."""
 GAP_S: Final = 0.5
 """Between two events, however much happens: a page is not fetched more often than that."""
 LONGEST_S: Final = 15 * 60
@@ -37,10 +37,18 @@ RETRY_S: Final = 30
 SEND_S: Final = 30.0
 """A browser that takes nothing for that long is gone."""
 
-Stamp = Callable[[], Awaitable[str | Refusal]]
-"""Answers the stamp of what a page would show now, or that there is nothing to be shown any more.
+Look = Callable[[], Awaitable["Shown | Refusal"]]
+"""Answers what a page would show now, or that there is nothing to be shown any more.
 
 Raises a fault when nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a page shows. `until`: when time alone changes it, epoch seconds; None: never."""
+
+    stamp: str
+    until: int | None = None
 
 
 class Heard(Protocol):
@@ -69,11 +77,12 @@ class Watched:
 
 
 class Streams:
-    """The open streams of this process."""
+    """The open streams of this process. `now` answers epoch seconds."""
 
-    def __init__(self, *, login: Login, ear: Ear) -> None:
+    def __init__(self, *, login: Login, ear: Ear, now: Callable[[], int]) -> None:
         self._login = login
         self._ear = ear
+        self._now = now
         self._open: Counter[Identity] = Counter()
 
     @property
@@ -82,7 +91,7 @@ class Streams:
         return self._open.total()
 
     async def of(
-        self, request: Request, plan_ids: Collection[str] | None, stamp: Callable[[Person], Stamp]
+        self, request: Request, plan_ids: Collection[str] | None, look: Callable[[Person], Look]
     ) -> Response:
         """Returns the stream of one page, for who is signed in; or why there is none.
 
@@ -95,7 +104,7 @@ class Streams:
         if self.open >= MAX_STREAMS or self._open[person.identity] >= MAX_OF_PERSON:
             headers = {"Retry-After": str(RETRY_S)}
             return PlainTextResponse("Too many pages.", HTTPStatus.TOO_MANY_REQUESTS, headers)
-        told = self._told(person, request.cookies, plan_ids, stamp(person))
+        told = self._told(person, request.cookies, plan_ids, look(person))
         return _Stream(told, self._open, person.identity)
 
     async def _told(
@@ -103,7 +112,7 @@ class Streams:
         person: Person,
         cookies: dict[str, str],
         plan_ids: Collection[str] | None,
-        stamp: Stamp,
+        look: Look,
     ) -> AsyncGenerator[dict[str, str]]:
         """Ends with the sign-in, with what is shown, and when nobody can tell: pages come back."""
         until = anyio.current_time() + LONGEST_S
@@ -113,14 +122,19 @@ class Streams:
                     now = await self._login.person(cookies, idle=True)
                     if now is None or now.identity != person.identity:
                         return
-                    shown = await stamp()
+                    shown = await look()
                 except Fault:
                     return
                 if isinstance(shown, Refusal):
                     return
-                yield {"data": shown}
+                yield {"data": shown.stamp}
                 await anyio.sleep(GAP_S)
-                await heard.wait(LOOK_S)
+                await heard.wait(self._patience(shown))
+
+    def _patience(self, shown: Shown) -> float:
+        """Seconds to the next look: nobody says that a plan has expired."""
+        left = LOOK_S if shown.until is None else shown.until - self._now()
+        return max(0.0, min(LOOK_S, left))
 
 
 class _Stream(EventSourceResponse):

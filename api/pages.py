@@ -79,7 +79,7 @@ class Pages:
         self._now = now
         self._frame = Frame(login, separate=separate)
         self._refusals = Refusals(frame=self._frame, review=review, now=now)
-        streams = Streams(login=login, ear=ear)
+        streams = Streams(login=login, ear=ear, now=now)
         self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
         self._history = HistoryPages(frame=self._frame, review=review, memory=memory, now=now)
         self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)

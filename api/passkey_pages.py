@@ -74,7 +74,7 @@ class PasskeyPages:
         waiting = await self._login.awaited(person, plan_id, request.cookies)
         if isinstance(waiting, Refusal):
             return await self._refusals.told(waiting, person, plan_id)
-        found = await self._review.look(plan_id, person.identity, person.groups)
+        found = await self._review.glance(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
             return self._frame.refused(found, person)
         values = {

@@ -6,8 +6,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from api.reviewed import Dispatcher, Pins, may_look
+from api.reviewed import may_look
 from api.seeking import PER_PAGE, Facts, Sought
+from api.sources import Dispatcher, Pins
 from shared.closings import Closing, SignedClosing, read_signed_closing
 from shared.errors import NoWorker, Refusal
 from shared.messages import Announcement

@@ -22,7 +22,7 @@ class Refusals:
     async def told(self, refusal: Refusal, person: Person, plan_id: str) -> Response:
         """Returns the page of a refusal: who decided the plan, when and how, if that is known."""
         try:
-            seen = await self._review.look(plan_id, person.identity, person.groups)
+            seen = await self._review.glance(plan_id, person.identity, person.groups)
         except Fault:
             seen = refusal
         instead = None if isinstance(seen, Refusal) else became(seen, now=self._now())

@@ -4,15 +4,24 @@ Only sealed bytes are shown, after the seal was checked. Nothing is decided here
 who may approve and whether a login proves it; this module carries its questions and answers.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from anyio.to_thread import run_sync as in_thread
 from pydantic import ValidationError
 
 from api.board import Board
 from api.freshness import rechecked
-from api.reviewed import Dispatcher, Pins, Reviewed, Unshown, checked, may_look, rules_for
+from api.reviewed import (
+    Reviewed,
+    Unshown,
+    checked,
+    may_look,
+    no_such_plan,
+    rules_for,
+)
+from api.sources import Sources
 from shared.approvals import SignedStatement
 from shared.approver_rules import approver_refusal
 from shared.errors import NoWorker, Refusal
@@ -21,7 +30,6 @@ from shared.messages import Announcement, Call, ChallengeCall, DenyCall, ProofCa
 from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Plan
 from shared.seals import encrypt_proof, proof_key_from_text
-from shared.stores.plans import PlanView
 
 DECISION_TIMEOUT_S: Final = 15.0
 """The applier checks a proof in milliseconds, and fetches the provider's keys at most once."""
@@ -29,16 +37,12 @@ MAX_ID_TOKEN_BYTES: Final = 16 * 1024
 
 
 class Review:
-    """The approvers' desk. `now` answers epoch seconds."""
+    """The approvers' desk."""
 
-    def __init__(
-        self, *, plans: PlanView, dispatch: Dispatcher, pins: Pins, now: Callable[[], int]
-    ) -> None:
-        self._plans = plans
-        self._dispatch = dispatch
-        self._pins = pins
-        self._now = now
-        self._board = Board(plans=plans, dispatch=dispatch, pins=pins, now=now)
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._dispatch = sources.dispatch
+        self._board = Board(sources)
 
     async def inbox(
         self, viewer: Identity, groups: frozenset[str]
@@ -64,23 +68,19 @@ class Review:
             RedisUnavailable: it cannot be read.
             NoWorker: no worker lives to say who may look, or from which to learn the seal's key.
         """
-        found = await self._found(plan_id)
-        if isinstance(found, Refusal):
-            return found
         workers = await self._dispatch.workers()
-        if not may_look(viewer, groups, found.plan, workers):
-            if not found.cluster_live:
-                raise NoWorker("No worker is running to say who may look at this plan.")
-            return Refusal(
-                code="not_an_approver",
-                message="You are neither the requester of this plan nor one of its approvers.",
-            )
-        if not found.cluster_live:
-            return found
-        refusal = approver_refusal(
-            rules_for(found.plan, workers), found.plan, viewer, groups=groups
-        )
-        return replace(found, viewer_refusal=refusal)
+        return _concerning(viewer, groups, await self._found(plan_id, workers), workers)
+
+    async def glance(
+        self, plan_id: str, viewer: Identity, groups: frozenset[str]
+    ) -> Reviewed | Refusal:
+        """Returns a plan as `look` does, but without its objects, as lists show it.
+
+        Raises:
+            Fault: as `look`.
+        """
+        workers = await self._dispatch.workers()
+        return _concerning(viewer, groups, await self._board.one(plan_id, workers), workers)
 
     async def approvals_of(self, viewer: Identity, *, since: int) -> int:
         """Counts the plans that `viewer` approved since then (epoch seconds), by their receipts.
@@ -104,25 +104,39 @@ class Review:
         Raises:
             Fault: as `look`.
         """
-        found = await self.look(plan_id, viewer, groups)
+        return await self._rechecked(await self.look(plan_id, viewer, groups), viewer)
+
+    async def glance_closely(
+        self, plan_id: str, viewer: Identity, groups: frozenset[str]
+    ) -> Reviewed | Refusal:
+        """Returns a plan as `glance` does, after asking the same.
+
+        Raises:
+            Fault: as `look`.
+        """
+        return await self._rechecked(await self.glance(plan_id, viewer, groups), viewer)
+
+    async def _rechecked(self, found: Reviewed | Refusal, viewer: Identity) -> Reviewed | Refusal:
         if isinstance(found, Refusal):
             return found
         return await rechecked(found, self._dispatch, viewer)
 
-    async def _found(self, plan_id: str) -> Reviewed | Refusal:
-        """Returns one plan, or why it cannot be shown.
+    async def _found(
+        self, plan_id: str, workers: tuple[Announcement, ...] | None = None
+    ) -> Reviewed | Refusal:
+        """Returns one plan whole, or why it cannot be shown.
 
         Raises:
             RedisUnavailable: it cannot be read.
             NoWorker: no planner lives from which the seal's key could be learnt.
         """
-        stored = await self._plans.load(plan_id)
+        stored = await self._sources.plans.load(plan_id)
         if stored is None:
-            return Refusal(
-                code="no_such_plan",
-                message="There is no such plan, or it ended more than a day ago.",
-            )
-        return checked(stored, await self._dispatch.workers(), self._pins, now=self._now())
+            return no_such_plan()
+        if workers is None:
+            workers = await self._dispatch.workers()
+        now = self._sources.now()
+        return await in_thread(partial(checked, stored, workers, self._sources.pins, now=now))
 
     async def challenge(
         self, plan_id: str, *, digest: str, approver: Identity
@@ -221,9 +235,9 @@ class Review:
         )
 
     async def _proof_key(self, cluster: str) -> str:
-        if self._pins.proof_key:
-            return self._pins.proof_key
-        workers = await self._dispatch.workers() if self._pins.learn else ()
+        if self._sources.pins.proof_key:
+            return self._sources.pins.proof_key
+        workers = await self._dispatch.workers() if self._sources.pins.learn else ()
         learnt = [w.proof_key for w in workers if w.cluster == cluster and w.proof_key]
         if not learnt:
             raise NoWorker("No applier is running, so nothing can be approved.")
@@ -237,6 +251,29 @@ def _for(
     rules = rules_for(seen.plan, workers)
     refusal = approver_refusal(rules, seen.plan, viewer, groups=groups)
     return replace(seen, viewer_refusal=refusal)
+
+
+def _concerning(
+    viewer: Identity,
+    groups: frozenset[str],
+    found: Reviewed | Refusal,
+    workers: tuple[Announcement, ...],
+) -> Reviewed | Refusal:
+    """What was found, for its requester and its approvers alone.
+
+    Raises:
+        NoWorker: no worker lives to say who may look.
+    """
+    if isinstance(found, Refusal):
+        return found
+    if may_look(viewer, groups, found.plan, workers):
+        return _for(viewer, groups, found, workers) if found.cluster_live else found
+    if not found.cluster_live:
+        raise NoWorker("No worker is running to say who may look at this plan.")
+    return Refusal(
+        code="not_an_approver",
+        message="You are neither the requester of this plan nor one of its approvers.",
+    )
 
 
 def _statement_about(

@@ -5,82 +5,21 @@ Values and pure checks; who asks, and what is then done, is in `api.review`.
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import ValidationError
 
+from api.sources import Pins
 from shared.approvals import SignedReceipt, read_signed_receipt, read_signed_receipts
 from shared.approver_rules import ApproverRule
 from shared.closings import Closing
 from shared.digests import base64url, words
-from shared.errors import NoWorker, Refusal
-from shared.manifests import JSON
-from shared.messages import Announcement, Call, Progress
+from shared.errors import Refusal
+from shared.messages import Announcement
 from shared.outcomes import Check, Outcome
 from shared.plans import Identity, Plan, State, state_at
 from shared.seals import plan_seal_holds, signing_key_from_text
-from shared.settings import GatewaySettings
-from shared.stores.plans import StoredPlan
-
-
-class Dispatcher(Protocol):
-    """Carries calls to the workers; `api.dispatch` does it."""
-
-    async def call(
-        self,
-        cluster: str,
-        call: Call,
-        *,
-        timeout_s: float,
-        subject: str,
-        on_progress: Callable[[Progress], Awaitable[None]] | None = None,
-    ) -> JSON | Refusal:
-        """Returns the body of a worker's answer, or its refusal; raises faults."""
-
-    async def workers(self) -> tuple[Announcement, ...]:
-        """Returns the live workers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pins:
-    """The public keys of planners and appliers, base64url. Empty: learnt from the workers."""
-
-    seal_keys: tuple[str, ...] = ()
-    receipt_keys: tuple[str, ...] = ()
-    proof_key: str | None = None
-    learn: bool = False
-    """Development only: believe the keys that workers announce in Redis."""
-
-    @classmethod
-    def from_settings(cls, settings: GatewaySettings) -> "Pins":
-        """Returns what the gateway's settings pin."""
-        return cls(
-            seal_keys=settings.seal_public_keys,
-            receipt_keys=settings.receipt_public_keys,
-            proof_key=settings.proof_public_key,
-            learn=not settings.production,
-        )
-
-    def receipts_of(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
-        """Returns the keys by which an applier's word is believed; none where none is known."""
-        if self.receipt_keys or not self.learn:
-            return self.receipt_keys
-        return tuple(sorted({worker.receipt_key for worker in workers if worker.receipt_key}))
-
-    def seals_of(self, workers: tuple[Announcement, ...]) -> tuple[str, ...]:
-        """Returns the keys by which a plan may be sealed that these workers' cluster made.
-
-        Raises:
-            NoWorker: no planner lives from which they could be learnt.
-        """
-        if self.seal_keys or not self.learn:
-            return self.seal_keys
-        learnt = {worker.seal_key for worker in workers if worker.seal_key}
-        if not learnt:
-            raise NoWorker("No planner is running, so the plan's seal cannot be checked.")
-        return tuple(sorted(learnt))
+from shared.stores.plans import ListedPlan, PlanRecord, StoredPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +49,15 @@ class Reviewed:
     def words(self) -> str:
         """The digest in six words."""
         return words(self.digest)
+
+    @property
+    def ends_at(self) -> int | None:
+        """When time alone ends it, epoch seconds; None where it no longer can."""
+        if self.state is State.PENDING:
+            return self.plan.expires_at
+        if self.state is State.APPROVED and self.receipt is not None:
+            return min(self.plan.expires_at, self.receipt.receipt.apply_before)
+        return None
 
     @property
     def mark(self) -> tuple[object, ...]:
@@ -148,31 +96,32 @@ def stamp_of(*seen: Reviewed | Unshown) -> str:
 
 
 def checked(
-    stored: StoredPlan,
-    workers: tuple[Announcement, ...],
-    pins: Pins,
-    *,
-    now: int,
-    known: Plan | None = None,
+    stored: StoredPlan, workers: tuple[Announcement, ...], pins: Pins, *, now: int
 ) -> Reviewed | Refusal:
     """Returns a stored plan if its seal holds, else that nothing of it is to be shown.
-
-    `known` is what the same bytes, seal and keys were found to be before.
 
     Raises:
         NoWorker: no planner lives from which the seal's key could be learnt.
     """
-    plan = known or stored.plan()
-    if isinstance(plan, Refusal):
-        return _broken()
-    local = tuple(worker for worker in workers if worker.cluster == plan.cluster.name)
-    if known is not None:
-        return _reviewed(stored, known, local, now=now)
-    keys = tuple(signing_key_from_text(text) for text in pins.seals_of(local))
-    sealed = plan_seal_holds(keys, stored.sealed.digest, plan.expires_at, stored.sealed.seal)
-    if not sealed or plan.id != stored.id:
-        return _broken()
-    return _reviewed(stored, plan, local, now=now)
+    return _sealed(stored, stored.plan(), workers, pins, now=now)
+
+
+def checked_head(
+    stored: StoredPlan, workers: tuple[Announcement, ...], pins: Pins, *, now: int
+) -> Reviewed | Refusal:
+    """Returns as much of a stored plan as lists show, as `checked` does.
+
+    Raises:
+        NoWorker: as `checked`.
+    """
+    return _sealed(stored, stored.head(), workers, pins, now=now)
+
+
+def recognised(
+    listed: ListedPlan, head: Plan, workers: tuple[Announcement, ...], *, now: int
+) -> Reviewed:
+    """Returns a listed plan whose digest and seal are those with which `head` was checked."""
+    return _reviewed(listed, head, listed.digest, listed.seal, _serving(head, workers), now=now)
 
 
 def may_look(
@@ -201,32 +150,58 @@ def rules_for(plan: Plan | Closing, workers: tuple[Announcement, ...]) -> tuple[
     )
 
 
+def _sealed(
+    stored: StoredPlan,
+    plan: Plan | Refusal,
+    workers: tuple[Announcement, ...],
+    pins: Pins,
+    *,
+    now: int,
+) -> Reviewed | Refusal:
+    if isinstance(plan, Refusal):
+        return _broken()
+    serving = _serving(plan, workers)
+    keys = tuple(signing_key_from_text(text) for text in pins.seals_of(serving))
+    digest, seal = stored.sealed.digest, stored.sealed.seal
+    if not plan_seal_holds(keys, digest, plan.expires_at, seal) or plan.id != stored.id:
+        return _broken()
+    return _reviewed(stored, plan, digest, seal, serving, now=now)
+
+
+def _serving(plan: Plan, workers: tuple[Announcement, ...]) -> tuple[Announcement, ...]:
+    return tuple(worker for worker in workers if worker.cluster == plan.cluster.name)
+
+
 def _reviewed(
-    stored: StoredPlan, plan: Plan, workers: tuple[Announcement, ...], *, now: int
+    record: PlanRecord,
+    plan: Plan,
+    digest: str,
+    seal: str,
+    serving: tuple[Announcement, ...],
+    *,
+    now: int,
 ) -> Reviewed:
-    receipt = None if stored.receipt is None else read_signed_receipt(stored.receipt)
-    if isinstance(receipt, Refusal) or (
-        receipt and receipt.receipt.plan_digest != stored.sealed.digest
-    ):
+    receipt = None if record.receipt is None else read_signed_receipt(record.receipt)
+    if isinstance(receipt, Refusal) or (receipt and receipt.receipt.plan_digest != digest):
         receipt = None
     return Reviewed(
         plan=plan,
-        digest=stored.sealed.digest,
-        seal=stored.sealed.seal,
+        digest=digest,
+        seal=seal,
         state=state_at(
-            stored.state,
+            record.state,
             now=now,
             expires_at=plan.expires_at,
             apply_before=receipt.receipt.apply_before if receipt else None,
         ),
-        simulated=any(worker.simulated for worker in workers),
-        cluster_live=bool(workers),
+        simulated=any(worker.simulated for worker in serving),
+        cluster_live=bool(serving),
         receipt=receipt,
-        co_receipts=_co_receipts(stored.co_receipts),
-        outcome=_outcome(stored.outcome),
-        decided_by=_identity(stored.decided_by),
-        decided_reason=stored.decided_reason or "",
-        decided_at=stored.decided_at,
+        co_receipts=_co_receipts(record.co_receipts),
+        outcome=_outcome(record.outcome),
+        decided_by=_identity(record.decided_by),
+        decided_reason=record.decided_reason or "",
+        decided_at=record.decided_at,
     )
 
 
@@ -247,6 +222,13 @@ def _identity(document: str | None) -> Identity | None:
         return None if document is None else Identity.model_validate_json(document)
     except ValidationError:
         return None
+
+
+def no_such_plan() -> Refusal:
+    """Returns that there is none."""
+    return Refusal(
+        code="no_such_plan", message="There is no such plan, or it ended more than a day ago."
+    )
 
 
 def _broken() -> Refusal:

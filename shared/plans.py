@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 
 from shared.digests import canonical, plan_digest
 from shared.errors import Refusal
@@ -243,12 +244,23 @@ def read_plan(document: bytes) -> Plan | Refusal:
         plan = Plan.model_validate_json(document)
         canonical_bytes = plan.document()
     except ValueError:  # no plan, or one that holds what no canonical document can
-        return Refusal(
-            code="plan_unreadable", message="The stored plan is damaged; request it anew."
-        )
+        return _damaged()
     if canonical_bytes != document:
         return Refusal(code="plan_unreadable", message="The stored plan is not canonical.")
     return plan
+
+
+def read_head(document: bytes) -> Plan | Refusal:
+    """Returns a plan for lists: without its objects, findings and warnings, which may be large.
+
+    Whether the bytes are canonical is not looked at: whoever shows a head checks their seal.
+    """
+    try:
+        facts = from_json(document)
+        head = Plan.model_validate({**facts, "objects": (), "findings": (), "warnings": ()})
+    except (TypeError, ValueError):
+        return _damaged()
+    return head
 
 
 def move_refusal(source: State, target: State, mover: Mover) -> Refusal | None:
@@ -274,3 +286,7 @@ def state_at(state: State, *, now: int, expires_at: int, apply_before: int | Non
     if state is State.APPROVED and now >= min(expires_at, apply_before or 0):
         return State.EXPIRED
     return state
+
+
+def _damaged() -> Refusal:
+    return Refusal(code="plan_unreadable", message="The stored plan is damaged; request it anew.")

@@ -4,7 +4,7 @@
 "use strict";
 
 const PATIENCE_MS = 45_000; // an event comes every 10 s; the connection is dead without one
-const TICK_MS = 5_000;
+const TICK_MS = 1_000;
 const SLOWEST_MS = 60_000;
 const FETCH_MS = 20_000;
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];

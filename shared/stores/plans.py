@@ -9,14 +9,23 @@ alone: nothing is stored unheard, and nothing is believed for being heard.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis
 import redis.asyncio
 
 from shared.approvals import SignedReceipt, read_signed_receipt
 from shared.errors import Refusal
-from shared.plans import KEEP_S, PLAN_LIFETIME_S, Plan, SealedPlan, State, read_plan, state_at
+from shared.plans import (
+    KEEP_S,
+    PLAN_LIFETIME_S,
+    Plan,
+    SealedPlan,
+    State,
+    read_head,
+    read_plan,
+    state_at,
+)
 from shared.stores.connection import redis_faults
 
 INDEX: Final = "wk:plans"
@@ -27,6 +36,8 @@ MOVED: Final = "wk:moved"
 """The channel on which workers say which plan changed."""
 
 _PREFIX: Final = "wk:plan:"
+_TEXTS: Final = ("receipt", "co_receipts", "outcome", "check", "decided_by", "decided_reason")
+_LISTED: Final = ("digest", "seal", "state", "version", "decided_at", *_TEXTS)
 _SAY: Final = f"redis.call('PUBLISH', '{MOVED}', string.sub(KEYS[1], {len(_PREFIX) + 1}))"
 _MOVE: Final = f"""
 local now = redis.call('HMGET', KEYS[1], 'state', 'digest', 'version')
@@ -45,11 +56,10 @@ return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPlan:
-    """A plan as it lies in Redis. Only `sealed` can be checked; the rest is what Redis claims."""
+class PlanRecord:
+    """What Redis claims about a plan, beside the sealed document."""
 
     id: str
-    sealed: SealedPlan
     state: State
     version: int
     receipt: str | None = None
@@ -65,9 +75,28 @@ class StoredPlan:
     decided_reason: str | None = None
     decided_at: int | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPlan(PlanRecord):
+    """A plan in a list, without its document: good for recognising one that was checked before."""
+
+    digest: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlan(PlanRecord):
+    """A plan as it lies in Redis. Only `sealed` can be checked; the rest is what Redis claims."""
+
+    sealed: SealedPlan
+
     def plan(self) -> Plan | Refusal:
         """Returns the plan in the sealed bytes; the seal is the caller's to check."""
         return read_plan(self.sealed.document)
+
+    def head(self) -> Plan | Refusal:
+        """Returns as much of the plan as lists show, as `plan` does."""
+        return read_head(self.sealed.document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +283,8 @@ class PlanView:
         found = zip(plan_ids, rows, strict=True)
         return {plan_id: raw.decode() for plan_id, raw in found if raw is not None}
 
-    async def newest(self, count: int = MAX_LISTED) -> tuple[StoredPlan, ...]:
-        """Returns the newest plans first, at most `count`.
+    async def newest(self, count: int = MAX_LISTED) -> tuple[ListedPlan, ...]:
+        """Returns the newest plans first, at most `count`, without their documents.
 
         Raises:
             RedisUnavailable: Redis did not answer.
@@ -264,36 +293,56 @@ class PlanView:
             ids = cast("list[bytes]", await self._redis.zrevrange(INDEX, 0, count - 1))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for plan_id in ids:
-                    pipe.hgetall(_key(plan_id.decode()))
-                rows = cast("list[dict[bytes, bytes]]", await pipe.execute())
-        plans = (_stored(plan_id.decode(), raw) for plan_id, raw in zip(ids, rows, strict=True))
+                    pipe.hmget(_key(plan_id.decode()), _LISTED)
+                rows = cast("list[list[bytes | None]]", await pipe.execute())
+        plans = (_listed(plan_id.decode(), row) for plan_id, row in zip(ids, rows, strict=True))
         return tuple(plan for plan in plans if plan is not None)
+
+    async def listed(self, plan_id: str) -> ListedPlan | None:
+        """Returns a plan without its document, or None if there is none.
+
+        Raises:
+            RedisUnavailable: Redis did not answer.
+        """
+        with redis_faults():
+            row = cast("list[bytes | None]", await self._redis.hmget(_key(plan_id), _LISTED))
+        return _listed(plan_id, row)
 
 
 def _key(plan_id: str) -> str:
     return _PREFIX + plan_id
 
 
-def _stored(plan_id: str, raw: dict[bytes, bytes]) -> StoredPlan | None:
+def _stored(plan_id: str, raw: Mapping[bytes, bytes]) -> StoredPlan | None:
     try:
-        decided_at = raw.get(b"decided_at")
-        return StoredPlan(
-            id=plan_id,
-            sealed=SealedPlan(document=raw[b"document"], seal=raw[b"seal"].decode("ascii")),
-            state=State(raw[b"state"].decode()),
-            version=int(raw[b"version"]),
-            receipt=_text(raw, b"receipt"),
-            co_receipts=_text(raw, b"co_receipts"),
-            outcome=_text(raw, b"outcome"),
-            check=_text(raw, b"check"),
-            decided_by=_text(raw, b"decided_by"),
-            decided_reason=_text(raw, b"decided_reason"),
-            decided_at=int(decided_at) if decided_at else None,
-        )
+        sealed = SealedPlan(document=raw[b"document"], seal=raw[b"seal"].decode("ascii"))
+        return StoredPlan(sealed=sealed, **_record(plan_id, raw))
     except (KeyError, ValueError):
         return None
 
 
-def _text(raw: dict[bytes, bytes], field: bytes) -> str | None:
+def _listed(plan_id: str, row: Sequence[bytes | None]) -> ListedPlan | None:
+    fields = zip(_LISTED, row, strict=True)
+    raw = {name.encode(): value for name, value in fields if value is not None}
+    try:
+        digest, seal = raw[b"digest"].decode("ascii"), raw[b"seal"].decode("ascii")
+        return ListedPlan(digest=digest, seal=seal, **_record(plan_id, raw))
+    except (KeyError, ValueError):
+        return None
+
+
+def _record(plan_id: str, raw: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The fields of a `PlanRecord`."""
+    decided_at = raw.get(b"decided_at")
+    return {
+        "id": plan_id,
+        "state": State(raw[b"state"].decode()),
+        "version": int(raw[b"version"]),
+        "decided_at": int(decided_at) if decided_at else None,
+        **{name: _text(raw, name.encode()) for name in _TEXTS},
+    }
+
+
+def _text(raw: Mapping[bytes, bytes], field: bytes) -> str | None:
     value = raw.get(field)
     return None if value is None else value.decode()

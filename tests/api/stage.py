@@ -30,7 +30,7 @@ from api.past import Memory
 from api.provider import Provider, ProviderConfig
 from api.remote import make_remote
 from api.review import Review
-from api.reviewed import Pins
+from api.sources import Pins, Sources
 from api.visits import Visits
 from shared.approvals import Receipt, SignedReceipt, SignedStatement, Statement
 from shared.approver_rules import ApproverRule
@@ -557,7 +557,7 @@ def make_app(
         now=now,
     )
     pins = pins or Pins.from_settings(settings)
-    review = Review(plans=PlanView(redis), dispatch=workers, pins=pins, now=now)
+    review = Review(Sources(plans=PlanView(redis), dispatch=workers, pins=pins, now=now))
     app = FastAPI(openapi_url=None)
     visits = Visits(
         store=LoginStore(redis),

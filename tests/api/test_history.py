@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.past_rows import lasted, moment_in
-from api.reviewed import Pins
 from api.seeking import PER_PAGE
+from api.sources import Pins
 from shared.closings import closing_of, signed_closing
 from shared.plans import Identity, Operation, Requester, RiskNote, State
 from shared.seals import public_text

@@ -9,9 +9,11 @@ import fakeredis
 import pytest
 
 from api.board import Board
-from api.reviewed import Pins, Reviewed
+from api.reviewed import Reviewed
 from api.seeking import PER_PAGE, Facts, Sought
+from api.sources import Pins, Sources
 from shared.approvals import Receipt, SignedReceipt, signed_receipts_json
+from shared.digests import plan_digest
 from shared.plans import Identity, Operation, Requester, RiskNote, State
 from shared.seals import RECEIPT_DOMAIN, sign
 from shared.stores.plans import PlanView, StoredPlan
@@ -190,26 +192,26 @@ async def test_a_plan_is_read_once_however_often_it_is_listed(
 ) -> None:
     server = fakeredis.FakeServer()
     workers = FakeWorkers(server, Clock())
-    workers.add(make_plan())
+    plan = workers.add(make_plan())
     board = make_board(server, workers)
     reads: list[str] = []
-    original = StoredPlan.plan
+    original = PlanView.load
 
-    def counted(stored: StoredPlan) -> object:
-        reads.append("read")
-        return original(stored)
+    async def counted(view: PlanView, plan_id: str) -> StoredPlan | None:
+        reads.append(plan_id)
+        return await original(view, plan_id)
 
-    monkeypatch.setattr(StoredPlan, "plan", counted)
+    monkeypatch.setattr(PlanView, "load", counted)
     for _ in range(3):
         [seen] = (await board.newest()).plans
         assert isinstance(seen, Reviewed)
 
-    assert reads == ["read"]
+    assert reads == [plan.id]
 
 
 @pytest.mark.anyio
 @pytest.mark.promise("only-sealed-plans-are-shown")
-async def test_other_bytes_or_another_key_are_checked_anew() -> None:
+async def test_a_list_shows_what_was_sealed_whatever_redis_holds_later() -> None:
     server = fakeredis.FakeServer()
     workers = FakeWorkers(server, Clock())
     plan = workers.add(make_plan())
@@ -218,11 +220,29 @@ async def test_other_bytes_or_another_key_are_checked_anew() -> None:
 
     forged = make_plan(summary="harmless, really").document()
     workers.redis.hset(f"wk:plan:{plan.id}", "document", forged)
-    assert not isinstance((await board.newest()).plans[0], Reviewed)
+    [seen] = (await board.newest()).plans
+    assert isinstance(seen, Reviewed)
+    assert seen.plan.summary == plan.summary
 
-    workers.redis.hset(f"wk:plan:{plan.id}", "document", plan.document())
+    for field, forgery in (("digest", plan_digest(forged)), ("seal", "x")):
+        genuine = workers.redis.hget(f"wk:plan:{plan.id}", field)
+        workers.redis.hset(f"wk:plan:{plan.id}", field, forgery)
+        assert not isinstance((await board.newest()).plans[0], Reviewed)
+        workers.redis.hset(f"wk:plan:{plan.id}", field, genuine)
+    assert not isinstance((await make_board(server, workers).newest()).plans[0], Reviewed)
+
+
+@pytest.mark.anyio
+@pytest.mark.promise("only-sealed-plans-are-shown")
+async def test_with_another_key_a_list_checks_anew() -> None:
+    server = fakeredis.FakeServer()
+    workers = FakeWorkers(server, Clock())
+    workers.add(make_plan())
+    board = make_board(server, workers)
     assert isinstance((await board.newest()).plans[0], Reviewed)
+
     workers.seal_key = workers.receipt_key
+
     assert not isinstance((await board.newest()).plans[0], Reviewed)
 
 
@@ -253,4 +273,5 @@ async def test_those_who_ask_together_share_a_reading_that_began_after_they_aske
 
 def make_board(server: fakeredis.FakeServer, workers: FakeWorkers) -> Board:
     view = PlanView(fakeredis.FakeAsyncRedis(server=server))
-    return Board(plans=view, dispatch=workers, pins=Pins(learn=True), now=lambda: NOW)
+    pins = Pins(learn=True)
+    return Board(Sources(plans=view, dispatch=workers, pins=pins, now=lambda: NOW))

@@ -28,6 +28,7 @@ class Bell:
     def __init__(self) -> None:
         self._rung = anyio.Event()
         self.plan_ids: list[Collection[str] | None] = []
+        self._asked, self._patience = anyio.create_memory_object_stream[float](100)
 
     @contextmanager
     def hearing(self, plan_ids: Collection[str] | None) -> Iterator[Heard]:
@@ -35,13 +36,22 @@ class Bell:
         yield self
 
     async def wait(self, within_s: float) -> bool:
-        assert within_s == live.LOOK_S
+        self._asked.send_nowait(within_s)
         await self._rung.wait()
         self._rung = anyio.Event()
         return True
 
     def ring(self) -> None:
         self._rung.set()
+
+    async def patience(self) -> float:
+        """How long the next to wait will wait at most."""
+        with anyio.fail_after(10):
+            return await self._patience.receive()
+
+    def close(self) -> None:
+        self._asked.close()
+        self._patience.close()
 
 
 class Stream:
@@ -119,9 +129,11 @@ async def streaming(stage: Stage, path: str = INBOX, **headers: str) -> AsyncIte
 
 
 @pytest.fixture
-def bell(monkeypatch: pytest.MonkeyPatch) -> Bell:
+def bell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
     monkeypatch.setattr(live, "GAP_S", 0)
-    return Bell()
+    bell = Bell()
+    yield bell
+    bell.close()
 
 
 @pytest.fixture
@@ -197,6 +209,24 @@ async def test_time_alone_changes_the_stamp_when_a_plan_expires(stage: Stage, be
         bell.ring()
 
         assert await stream.stamp() != before
+
+
+@pytest.mark.parametrize("page", ["", "/Zk3vJ1c0Q0mYb8u2m5XyQA"])
+async def test_a_stream_looks_again_just_when_a_plan_expires(
+    stage: Stage, bell: Bell, page: str
+) -> None:
+    stage.sign_in()
+    stage.workers.add(make_plan(expires_at=NOW + 4))
+    stage.workers.add(make_plan(id="later"))
+    async with streaming(stage, f"/approvals{page}/events") as stream:
+        waits = []
+        for passing in (1, 3, 0):
+            await stream.stamp()
+            waits.append(await bell.patience())
+            stage.clock.now += passing
+            bell.ring()
+
+    assert waits == [4, 3, live.LOOK_S]
 
 
 @pytest.mark.promise("streams-end-with-the-sign-in")

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from api.reviewed import Pins
+from api.sources import Pins
 from shared.plans import State
 from shared.seals import public_text
 from shared.settings import GatewaySettings

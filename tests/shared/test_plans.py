@@ -18,6 +18,7 @@ from shared.plans import (
     SealedPlan,
     State,
     move_refusal,
+    read_head,
     read_plan,
     state_at,
 )
@@ -99,6 +100,19 @@ def test_a_plan_is_read_back_from_its_bytes() -> None:
     plan = a_plan()
 
     assert read_plan(plan.document()) == plan
+
+
+def test_the_head_of_a_plan_is_all_of_it_but_what_may_be_large() -> None:
+    plan = a_plan()
+
+    head = read_head(plan.document())
+
+    assert head == plan.model_copy(update={"objects": (), "findings": (), "warnings": ()})
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"\xff", b'{"version":2}', b'{"x":1}'])
+def test_bytes_that_are_no_plan_have_no_head(raw: bytes) -> None:
+    assert isinstance(read_head(raw), Refusal)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _mappings(old: Object, new: Object, path: str) -> Iterator[Change]:
 
 
 def _lists(old: list[JSON], new: list[JSON], path: str, field: str) -> Iterator[Change]:
-    keys = next((k for k in _MERGE_KEYS.get(field, ()) if _named(old, k) and _named(new, k)), None)
+    keys = _common_keys(old, new, field)
     if keys is not None:
         yield from _named_items(_by_name(old, keys), _by_name(new, keys), path)
     elif all(isinstance(item, dict | list) for item in (*old, *new)):
@@ -205,6 +205,18 @@ def _index(items: Sequence[JSON], step: JSON, field: str) -> int:
         if step in names:
             return names.index(step)
     raise _MisfitError
+
+
+def item_names(
+    old: Sequence[JSON], new: Sequence[JSON], field: str
+) -> tuple[list[str], list[str]] | None:
+    """Return the names by which `diff` tells the items of two lists apart; None if by position."""
+    keys = _common_keys(old, new, field)
+    return None if keys is None else (list(_by_name(old, keys)), list(_by_name(new, keys)))
+
+
+def _common_keys(old: Sequence[JSON], new: Sequence[JSON], field: str) -> tuple[str, ...] | None:
+    return next((k for k in _MERGE_KEYS.get(field, ()) if _named(old, k) and _named(new, k)), None)
 
 
 def _named(items: Sequence[JSON], keys: tuple[str, ...]) -> bool:

@@ -54,6 +54,15 @@ NOISE_METADATA: Final = frozenset(
     }
 )
 
+ALLOCATED: Final = (
+    "clusterIP",
+    "clusterIPs",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "healthCheckNodePort",
+)
+"""Of a Service: what the server picks when it is created, and others for the next one."""
+
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _IS_LABEL = re.compile(_LABEL)
 _IS_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")

@@ -19,15 +19,11 @@ from typing import Final
 
 from shared.digests import object_digest
 from shared.errors import ClusterFault, Conflict
-from shared.manifests import Kind, Object, mapping_at, mappings_at, normalized, text_at
+from shared.manifests import ALLOCATED, Kind, Object, mapping_at, mappings_at, normalized, text_at
 from shared.plans import DIGEST_ANNOTATION, Intent, PlannedObject
 from worker.cluster import FIELD_MANAGER, ApplyConflict, Cluster, Written
 
 _ANNOTATION_POINTER = "/metadata/annotations/" + DIGEST_ANNOTATION.replace("/", "~1")
-_ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
-"""What the server picks when a Service is created; a dry-run picks other values each time."""
-
-
 RETRIES: Final = 2
 """Of a write that found a newer version without a change; enough for a busy status."""
 
@@ -110,7 +106,7 @@ def predicted(intent: Intent, result: Object) -> Object:
     if intent.verb != "create" or quiet.get("kind") != Kind.SERVICE or not isinstance(spec, dict):
         return quiet
     asked = mapping_at(_object(intent), "spec")
-    kept = {key: value for key, value in spec.items() if key in asked or key not in _ALLOCATED}
+    kept = {key: value for key, value in spec.items() if key in asked or key not in ALLOCATED}
     return {**quiet, "spec": kept}
 
 

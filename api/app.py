@@ -26,10 +26,11 @@ from api.health import make_health
 from api.login import Login
 from api.metrics import Counted, Metrics
 from api.numbering import Numbering
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
 from api.pages import make_pages
 from api.past import Memory
 from api.plan_ear import PlanEar
+from api.protected_resource import ProtectedResource
 from api.provider import Provider, ProviderConfig, make_client
 from api.remote import make_remote
 from api.resources import Resources
@@ -112,6 +113,7 @@ def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIA
             resource=settings.oauth_resource,
             issuer=settings.oauth_authority,
             full_scope=settings.oauth_scope,
+            bound_tokens_only=settings.dpop_required,
         ),
         allowed_hosts=own_names.hosts(settings),
         allowed_origins=own_names.origins(settings),
@@ -266,6 +268,7 @@ def _verifier(settings: GatewaySettings, keys: RemoteKeys, redis: AsyncRedis) ->
         full_scope=settings.oauth_scope,
         static_token=static.get_secret_value() if static else None,
         spend=McpProofStore(redis).spend,
+        bound_tokens_only=settings.dpop_required,
     )
 
 

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.gate import BODY, Authentication, ToolScopes
 from api.metrics import Counted, Metrics
 from api.numbering import Numbering
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
+from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, replayed, reply, rpc_error
 
 MCP_PATH: Final = "/mcp"

@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import Caller, may, may_connect, scopes_to_ask_for, speaking_as
 from api.metrics import Metrics
-from api.oauth import ProtectedResource, Verifier, access_token
-from api.possession import Shown
+from api.oauth import Verifier, access_token
+from api.possession import BEARER, DPOP, Shown
+from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, reply, rpc_error
 from shared.errors import Fault, Refusal
 from shared.strict import (
@@ -62,9 +63,9 @@ class Authentication:
             await _unavailable(send, fault)
             return
         if isinstance(caller, Refusal):
-            await self._refuse(send, caller)
+            await self._refuse(send, caller, shown)
         elif not may_connect(caller, self._resource.full_scope):
-            await _ask_for_scope(send, self._resource, self._resource.full_scope)
+            await _ask_for_scope(send, caller, self._resource, self._resource.full_scope)
         else:
             await self._let_in(caller, scope, receive, send)
 
@@ -87,12 +88,11 @@ class Authentication:
         challenge = self._resource.ask_for_token()
         await reply(send, HTTPStatus.UNAUTHORIZED, body, www_authenticate=challenge)
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+    async def _refuse(self, send: Send, refusal: Refusal, shown: Shown | Refusal) -> None:
         self._metrics.token_refused(refusal.code)
         body = error("invalid_token", refusal.message) | {"code": refusal.code}
-        about_proof = refusal.code == "dpop_proof"
-        resource = self._resource
-        challenge = (resource.invalid_proof if about_proof else resource.invalid_token)(refusal)
+        scheme = shown.scheme if isinstance(shown, Shown) else BEARER
+        challenge = self._resource.invalid_token(refusal, scheme)
         await reply(send, HTTPStatus.UNAUTHORIZED, body, www_authenticate=challenge)
 
 
@@ -120,7 +120,8 @@ class ToolScopes:
         caller: Caller = scope["state"]["caller"]
         called, full = _called_tools(message), self._resource.full_scope
         if not all(may(caller, tool, full) for tool in called):
-            await _ask_for_scope(send, self._resource, scopes_to_ask_for(caller, called, full))
+            wanted = scopes_to_ask_for(caller, called, full)
+            await _ask_for_scope(send, caller, self._resource, wanted)
         elif (fault := _malformed(message)) is not None:
             told = rpc_error(INVALID_REQUEST, f"Invalid Request: {fault}")
             await reply(send, HTTPStatus.BAD_REQUEST, told)
@@ -139,7 +140,7 @@ def _shown_token(scope: Scope) -> Shown | Refusal | None:
     if match is None:
         return _UNREADABLE
     return Shown(
-        scheme=match[1].decode("ascii").lower(),
+        scheme=DPOP if match[1].lower() == b"dpop" else BEARER,
         token=match[2].decode("ascii"),
         method=scope["method"],
         proofs=tuple(value.decode("latin-1") for value in headers_named(scope, b"dpop")),
@@ -192,9 +193,11 @@ def _known_to_the_sdk(user: AuthenticatedUser) -> Iterator[None]:
         auth_context_var.reset(token)
 
 
-async def _ask_for_scope(send: Send, resource: ProtectedResource, scope: str) -> None:
+async def _ask_for_scope(
+    send: Send, caller: Caller, resource: ProtectedResource, scope: str
+) -> None:
     body = error("insufficient_scope", "The token lacks a scope that this call needs.")
-    challenge = resource.insufficient_scope(scope)
+    challenge = resource.insufficient_scope(scope, DPOP if caller.key_thumbprint else BEARER)
     await reply(send, HTTPStatus.FORBIDDEN, body | {"scope": scope}, www_authenticate=challenge)
 
 

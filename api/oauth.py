@@ -1,20 +1,18 @@
-"""Agents show tokens: who the caller is, what to tell those who have none, where we say so.
+"""Agents show tokens: which are believed, and who the caller is.
 
-Knows OAuth (RFC 6750, RFC 9068, RFC 9728) and nothing of HTTP connections: `api.edge` asks here.
+Knows OAuth (RFC 6750, RFC 9068, RFC 9449) and nothing of HTTP connections: `api.edge` asks here.
 """
 
 import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import anyio
 from mcp.server.auth.provider import AccessToken
 
-from api.callers import FULL_SCOPE, STATIC_ISSUER, Caller, all_scopes
+from api.callers import FULL_SCOPE, STATIC_ISSUER, Caller
 from api.possession import Possession, Shown, Spend
 from shared.errors import Refusal
 from shared.jose import (
@@ -32,7 +30,6 @@ CACHE_TTL_S: Final = 300
 """A verified token is believed without looking again for five minutes, or until it expires: what a
 withdrawn key may cost, against a signature check of 0.1 to 0.4 ms per call."""
 FETCHING_THREADS: Final = 4
-WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
 class Keys(Protocol):
@@ -61,10 +58,12 @@ class Verifier:
         full_scope: str = FULL_SCOPE,
         static_token: str | None = None,
         spend: Spend | None = None,
+        bound_tokens_only: bool = False,
     ) -> None:
         """`clock` gives seconds since the epoch; `static_token` is for local demos only.
 
-        `spend` says once for each proof of possession that it is new.
+        `spend` says once for each proof of possession that it is new; `bound_tokens_only`: who
+        shows a token must prove to hold its key.
         """
         self._keys = keys
         self._issuer = issuer
@@ -74,7 +73,9 @@ class Verifier:
         self._full_scope = full_scope
         self._static_digest = _sha256(static_token) if static_token else None
         self._believed: OrderedDict[bytes, tuple[Caller, int]] = OrderedDict()
-        self._possession = Possession(resource=resource, clock=clock, spend=spend)
+        self._possession = Possession(
+            resource=resource, clock=clock, spend=spend, bound_tokens_only=bound_tokens_only
+        )
         self._fetching = anyio.CapacityLimiter(FETCHING_THREADS)
 
     async def verify(self, token: str) -> Caller | Refusal:
@@ -221,83 +222,6 @@ def access_token(caller: Caller, resource: str) -> AccessToken:
         subject=caller.sub,
         claims={"iss": caller.iss},
     )
-
-
-class SdkTokenVerifier:
-    """The SDK's `TokenVerifier`, for servers that put the SDK's own middleware in front."""
-
-    def __init__(self, verifier: Verifier, *, resource: str) -> None:
-        self._verifier = verifier
-        self._resource = resource
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        """The SDK's view of a believed token; None otherwise, with no reason given."""
-        caller = await self._verifier.verify(token)
-        if isinstance(caller, Refusal) or caller.key_thumbprint:  # no proof is seen here
-            return None
-        return access_token(caller, self._resource)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectedResource:
-    """How this gateway presents itself to OAuth clients (RFC 9728).
-
-    Issuer and resource are compared byte by byte by clients, so they stay plain strings.
-    """
-
-    resource: str
-    issuer: str
-    full_scope: str = FULL_SCOPE
-    name: str = "InfraGate"
-
-    @property
-    def metadata_paths(self) -> tuple[str, ...]:
-        """With the resource's path (RFC 9728 §3.1) and, for clients that do not add it, without."""
-        path = urlsplit(self.resource).path.rstrip("/")
-        return (WELL_KNOWN + path, WELL_KNOWN) if path else (WELL_KNOWN,)
-
-    @property
-    def metadata_url(self) -> str:
-        """The address that challenges name."""
-        parts = urlsplit(self.resource)
-        return f"{parts.scheme}://{parts.netloc}{self.metadata_paths[0]}"
-
-    def metadata(self) -> dict[str, object]:
-        """The metadata document (RFC 9728 §2)."""
-        return {
-            "resource": self.resource,
-            "authorization_servers": [self.issuer],
-            "scopes_supported": list(all_scopes(self.full_scope)),
-            "bearer_methods_supported": ["header"],
-            "dpop_signing_alg_values_supported": sorted(ASYMMETRIC),
-            "resource_name": self.name,
-        }
-
-    def ask_for_token(self) -> str:
-        """`WWW-Authenticate` for a request without a token: no error, as RFC 6750 §3.1 asks."""
-        return f'Bearer resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
-
-    def invalid_proof(self, refusal: Refusal) -> str:
-        """`WWW-Authenticate` for a token that lacks a good proof of its key (RFC 9449 §7.1)."""
-        return (
-            f'DPoP error="invalid_dpop_proof", error_description="{refusal.message}", '
-            f'algs="{" ".join(sorted(ASYMMETRIC))}", '
-            f'resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
-        )
-
-    def invalid_token(self, refusal: Refusal) -> str:
-        """`WWW-Authenticate` for a token that is not believed."""
-        return (
-            f'Bearer error="invalid_token", error_description="{refusal.message}", '
-            f'resource_metadata="{self.metadata_url}", scope="{self.full_scope}"'
-        )
-
-    def insufficient_scope(self, scope: str) -> str:
-        """`WWW-Authenticate` for a believed token that does not suffice; `scope` is what would."""
-        return (
-            f'Bearer error="insufficient_scope", scope="{scope}", '
-            f'resource_metadata="{self.metadata_url}"'
-        )
 
 
 def _sha256(token: str) -> bytes:

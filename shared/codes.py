@@ -42,9 +42,9 @@ statement_of_another_plan statement_unreadable
 """
 _ABOUT_TOKENS: Final = """
 claim_audience claim_client claim_confirmation claim_expired claim_issuer claim_lifetime
-claim_not_yet claim_purpose claim_scope claim_subject claim_times dpop_proof token_algorithm
-token_claims token_encoding token_header token_header_forbidden token_key_mismatch token_kid
-token_parts token_signature token_size token_type token_unknown_key
+claim_not_yet claim_purpose claim_scope claim_subject claim_times dpop_binding dpop_proof
+token_algorithm token_claims token_encoding token_header token_header_forbidden token_key_mismatch
+token_kid token_parts token_signature token_size token_type token_unknown_key
 """
 _FAULTS: Final = """
 audit_unavailable bad_configuration clocks_differ cluster_fault cluster_throttled cluster_timeout

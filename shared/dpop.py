@@ -37,10 +37,13 @@ class Proof:
     id: str
 
 
-def read_proof(proof: str, *, token: str, method: str, url: str, now: int) -> Proof | Refusal:
-    """Believe a proof for this token and request, or say why not.
+def read_proof(
+    proof: str, *, token: str | None, method: str, url: str, now: int
+) -> Proof | Refusal:
+    """Believe a proof for this token and request, or say why not (RFC 9449 §4.3).
 
-    Its address is compared exactly with `url`, query and fragment aside; `now` is epoch seconds.
+    `token` is None where one is asked for with the proof. Its address is compared exactly with
+    `url`, query and fragment aside; `now` is epoch seconds.
     """
     signed = _signed(proof)
     if isinstance(signed, Refusal):
@@ -53,7 +56,7 @@ def read_proof(proof: str, *, token: str, method: str, url: str, now: int) -> Pr
         return _refused("The proof is for another request.")
     if issued is None or abs(now - issued) > SKEW_S:
         return _refused("The proof is not of now.")
-    if claims.get("ath") != base64url(hashlib.sha256(token.encode()).digest()):
+    if token is not None and claims.get("ath") != _digest(token):
         return _refused("The proof is for another token.")
     return Proof(thumbprint=key.thumbprint, id=proof_id)
 
@@ -77,6 +80,10 @@ def _signed(proof: str) -> tuple[Key, Mapping[str, object]] | Refusal:
     if not _ALGORITHMS[alg].verify(signing_input, key.public, raw[2]):
         return _refused("The proof's signature is not valid.")
     return key, claims
+
+
+def _digest(token: str) -> str:
+    return base64url(hashlib.sha256(token.encode()).digest())
 
 
 def _address(htu: object) -> str | None:

@@ -19,6 +19,7 @@ from dev.issuer.keys import Keyring
 from dev.issuer.metadata import authorization_server, openid_configuration
 from dev.issuer.pages import FOLDER, Pages
 from dev.issuer.par import PushedRequests
+from dev.issuer.proofs import Proofs
 from dev.issuer.refresh import RefreshTokens
 from dev.issuer.sessions import Sessions
 from dev.issuer.settings import Settings
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> Starlette:
         authentication=ClientAuthentication(settings, clients),
         pushed=pushed,
         grants=Grants(codes, refresh, tokens),
+        proofs=Proofs(settings),
         tokens=tokens,
     )
     return Starlette(

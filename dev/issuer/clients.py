@@ -22,6 +22,7 @@ class Client:
 
     `native`: a program on this machine, whose redirect port is not known in advance.
     `require_par`: its authorization requests count only when pushed (RFC 9126 §6).
+    `bound_tokens_only`: it gets no token without a proof of a key (RFC 9449 §5.2).
     """
 
     client_id: str
@@ -32,6 +33,7 @@ class Client:
     jwks: tuple[Jwk, ...] = ()
     native: bool = True
     require_par: bool = False
+    bound_tokens_only: bool = False
     registered_at: float | None = None
     """Seconds since 1970; None for a client that is part of the issuer."""
 

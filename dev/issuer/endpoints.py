@@ -1,6 +1,7 @@
 """The endpoints that programs call: registration, pushed requests, tokens, userinfo. JSON only."""
 
 import logging
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,6 +14,7 @@ from dev.issuer.grants import Grants
 from dev.issuer.par import LIFETIME as PAR_LIFETIME
 from dev.issuer.par import PushedRequests
 from dev.issuer.people import PEOPLE
+from dev.issuer.proofs import Proofs
 from dev.issuer.registration import MAX_BODY, describe, propose
 from dev.issuer.tokens import Tokens
 from shared.errors import Refusal
@@ -30,12 +32,14 @@ class Endpoints:
         authentication: ClientAuthentication,
         pushed: PushedRequests,
         grants: Grants,
+        proofs: Proofs,
         tokens: Tokens,
     ) -> None:
         self._clients = clients
         self._authentication = authentication
         self._pushed = pushed
         self._grants = grants
+        self._proofs = proofs
         self._tokens = tokens
 
     async def register(self, http: Request) -> Response:
@@ -59,26 +63,42 @@ class Endpoints:
         return JSONResponse({"request_uri": request_uri, "expires_in": PAR_LIFETIME}, 201)
 
     async def token(self, http: Request) -> Response:
-        """RFC 6749 §3.2."""
+        """RFC 6749 §3.2; with a proof of a key, RFC 9449 §5."""
         come = await self._form_and_client(http)
         if isinstance(come, Refusal):
             return _refused("token", come)
-        answer = self._grants.exchange(*come)
+        key = self._proofs.key_of(http)
+        answer = key if isinstance(key, Refusal) else self._grants.exchange(*come, key)
         if isinstance(answer, Refusal):
             return _refused("token", answer)
         return JSONResponse(answer, headers={"pragma": "no-cache"})
 
     async def userinfo(self, http: Request) -> Response:
         """OIDC Core §5.3; any of our access tokens with scope `openid` will do."""
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
-        claims = self._tokens.read_access_token(token) if scheme.lower() == "bearer" else None
-        if claims is None:
-            challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
-            return JSONResponse({"error": "invalid_token"}, 401, challenge)
+        claims = self._shown(http)
+        if isinstance(claims, Refusal):
+            log.info("userinfo refused: %s (%s)", claims.code, claims.message)
+            scheme = "Bearer" if claims.code == "invalid_token" else "DPoP"
+            challenge = {"www-authenticate": f'{scheme} error="{claims.code}"'}
+            return JSONResponse({"error": claims.code}, 401, challenge)
         if "openid" not in claims["scope"].split():
             challenge = {"www-authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
             return JSONResponse({"error": "insufficient_scope"}, 403, challenge)
         return JSONResponse({"sub": claims["sub"], "name": PEOPLE[claims["sub"]].name})
+
+    def _shown(self, http: Request) -> dict[str, Any] | Refusal:
+        """The claims of the token that a request shows, one that is bound with a proof."""
+        scheme, _, token = http.headers.get("authorization", "").partition(" ")
+        claims = self._tokens.read_access_token(token)
+        bound = claims.get("cnf", {}).get("jkt", "") if claims else ""
+        if claims is None or scheme.lower() != ("dpop" if bound else "bearer"):
+            return Refusal(code="invalid_token", message="no live token, or shown otherwise")
+        key = self._proofs.key_of(http, token=token) if bound else ""
+        if isinstance(key, Refusal):
+            return key
+        if key != bound:
+            return Refusal(code="invalid_dpop_proof", message="no proof of the token's key")
+        return claims
 
     async def _form_and_client(self, http: Request) -> tuple[Params, Client] | Refusal:
         form = await read_form(http)

@@ -1,13 +1,13 @@
 """What the issuer publishes about itself: RFC 8414 and OpenID Connect Discovery. Pure.
 
-`host` is the `Host` by which it was asked. Programs that reach it by another name than browsers do
-(`allowed_hosts`; in containers) find the endpoints for programs under that name.
+`host` is the `Host` by which it was asked: endpoints for programs are under that name.
 """
 
 from typing import Any
 
 from dev.issuer.client_keys import ALGORITHMS
 from dev.issuer.keys import ALGORITHM
+from dev.issuer.proofs import ALGORITHMS as PROOF_ALGORITHMS
 from dev.issuer.settings import PUBLISHED_SCOPES, Settings
 
 _AUTH_METHODS = ["none", "private_key_jwt"]
@@ -15,14 +15,13 @@ _AUTH_METHODS = ["none", "private_key_jwt"]
 
 def authorization_server(settings: Settings, *, host: str = "") -> dict[str, Any]:
     """Authorization server metadata (RFC 8414 §2)."""
-    base = f"http://{host}" if host in settings.allowed_hosts else settings.issuer
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/authorize"),
-        "token_endpoint": base + "/token",
-        "jwks_uri": base + "/jwks",
-        "registration_endpoint": base + "/register",
-        "pushed_authorization_request_endpoint": base + "/par",
+        "token_endpoint": settings.url("/token", host=host),
+        "jwks_uri": settings.url("/jwks", host=host),
+        "registration_endpoint": settings.url("/register", host=host),
+        "pushed_authorization_request_endpoint": settings.url("/par", host=host),
         "require_pushed_authorization_requests": False,
         "scopes_supported": list(PUBLISHED_SCOPES),
         "response_types_supported": ["code"],
@@ -30,6 +29,7 @@ def authorization_server(settings: Settings, *, host: str = "") -> dict[str, Any
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": _AUTH_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": list(settings.resources),

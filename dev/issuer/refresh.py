@@ -19,12 +19,16 @@ MAX_FAMILIES = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What all tokens that descend from one code stand for, and the digest of the only good one."""
+    """What all tokens that descend from one code stand for, and the digest of the only good one.
+
+    With the thumbprint of a `key` they are good only beside a proof of it.
+    """
 
     client_id: str
     session: Session
     scope: tuple[str, ...]
     resource: str | None
+    key: str = ""
     current: str = ""
     used_at: float = 0
 

@@ -44,6 +44,7 @@ def propose(metadata: object) -> Client | Refusal:
         grant_types=_GRANT_TYPES & set(grants),
         jwks=keys,
         require_par=metadata.get("require_pushed_authorization_requests") is True,
+        bound_tokens_only=metadata.get("dpop_bound_access_tokens") is True,
     )
 
 
@@ -59,6 +60,7 @@ def describe(client: Client) -> dict[str, Any]:
         "scope": " ".join(sorted(client.scopes)),
         "token_endpoint_auth_method": client.auth_method,
         "require_pushed_authorization_requests": client.require_par,
+        "dpop_bound_access_tokens": client.bound_tokens_only,
     }
     return told | ({"jwks": {"keys": list(client.jwks)}} if client.jwks else {})
 

@@ -42,5 +42,9 @@ class Settings:
     def hosts(self) -> frozenset[str]:
         return frozenset({urlsplit(self.issuer).netloc, *self.allowed_hosts})
 
-    def url(self, path: str) -> str:
-        return self.issuer + path
+    def url(self, path: str, *, host: str = "") -> str:
+        """An address of this issuer; `host` is the `Host` by which a program asked for it.
+
+        Programs that reach it by another name than browsers do (in containers) go on by that name.
+        """
+        return (f"http://{host}" if host in self.allowed_hosts else self.issuer) + path

@@ -27,11 +27,20 @@ class Tokens:
         self._keys = keys
 
     def access_token(
-        self, *, subject: str, client_id: str, scope: Sequence[str], resource: str | None
+        self,
+        *,
+        subject: str,
+        client_id: str,
+        scope: Sequence[str],
+        resource: str | None,
+        key: str = "",
     ) -> str:
-        """For `resource`, or for this issuer's userinfo when no resource was asked for."""
+        """For `resource`, or for this issuer's userinfo when no resource was asked for.
+
+        With the thumbprint of a `key` it is good only beside proofs of it (RFC 9449 §6.1).
+        """
         now = int(self._clock())
-        claims = {
+        claims: dict[str, object] = {
             "iss": self._issuer,
             "aud": resource or self._userinfo,
             "sub": subject,
@@ -41,7 +50,7 @@ class Tokens:
             "exp": now + ACCESS_LIFETIME,
             "jti": secrets.token_urlsafe(16),
         }
-        return self._keys.sign(claims, typ="at+jwt")
+        return self._keys.sign(claims | ({"cnf": {"jkt": key}} if key else {}), typ="at+jwt")
 
     def id_token(
         self, *, session: Session, client_id: str, nonce: str | None, access_token: str

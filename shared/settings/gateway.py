@@ -36,6 +36,9 @@ class GatewaySettings(Common):
     oauth_scope: str = Field(default="mcp:tools", validation_alias="INFRA_GATE_OAUTH_SCOPE")
     """The scope that means every tool."""
 
+    dpop_required: bool = Field(default=False, validation_alias="INFRA_GATE_DPOP_REQUIRED")
+    """Agents' tokens must be bound to a key (RFC 9449); bearer tokens are refused."""
+
     static_bearer_token: SecretStr | None = Field(
         default=None,
         min_length=16,

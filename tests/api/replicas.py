@@ -27,8 +27,9 @@ from starlette.types import ASGIApp
 
 from api.callers import current
 from api.edge import at_edge
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
 from api.plan_ear import PlanEar
+from api.protected_resource import ProtectedResource
 from api.sessions import SharedSessions
 from shared.stores.connection import connect_async
 from tests.api.asgi import HOST, Answer, Conversation, send_request, talking

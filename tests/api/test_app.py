@@ -208,3 +208,16 @@ def test_terminals_have_a_door_where_their_client_is_named(redis_url: str, key_f
     with gateway(named) as on, gateway(unnamed) as off:
         assert (on.post(door).status_code, off.post(door).status_code) == (401, 404)
         assert on.post(door).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.promise("bound-tokens-only")
+def test_where_proofs_are_demanded_bearer_tokens_are_refused_and_clients_are_told(
+    redis_url: str,
+) -> None:
+    with gateway(settings_for(redis_url, dpop_required=True)) as client:
+        refused = client.post("/mcp", json=INITIALIZE, headers=BOTH | BEARER)
+        metadata = client.get(METADATA).json()
+
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith('DPoP error="invalid_token"')
+    assert metadata["dpop_bound_access_tokens_required"] is True

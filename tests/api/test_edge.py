@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import edge
 from api.callers import current
 from api.edge import at_edge
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
+from api.protected_resource import ProtectedResource
 from shared.jose import KeySet
 from shared.keysets import KeysUnavailable
 from tests.api.asgi import Answer, scope_of, send_request
@@ -288,7 +289,7 @@ def test_a_token_without_any_scope_of_ours_is_forbidden_everything(stack: Stack)
 
     assert answer.status == 403
     assert answer.headers["www-authenticate"] == (
-        f'Bearer error="insufficient_scope", scope="mcp:tools", resource_metadata="{METADATA}"'
+        f'Bearer error="insufficient_scope", resource_metadata="{METADATA}", scope="mcp:tools"'
     )
 
 
@@ -311,8 +312,8 @@ def test_a_tool_outside_the_tokens_scopes_asks_for_a_step_up(stack: Stack) -> No
 
     assert answer.status == 403
     assert answer.headers["www-authenticate"] == (
-        'Bearer error="insufficient_scope", scope="mcp:tools.read mcp:tools.apply", '
-        f'resource_metadata="{METADATA}"'
+        f'Bearer error="insufficient_scope", resource_metadata="{METADATA}", '
+        'scope="mcp:tools.read mcp:tools.apply"'
     )
     assert stack.mcp.seen == []
 

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 
 from api.callers import current
 from api.edge import at_edge
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
+from api.protected_resource import ProtectedResource
 from tests.api.asgi import HOST, Answer, send_request
 from tests.api.test_edge import METADATA, Inner, bearer
 from tests.api.test_oauth import CLAIMS, ISSUER, NOW, RESOURCE, FakeKeys

@@ -17,7 +17,9 @@ from api.callers import (
     scopes_to_ask_for,
     speaking_as,
 )
-from api.oauth import ProtectedResource, SdkTokenVerifier, Verifier, access_token, caller_of
+from api.oauth import Verifier, access_token, caller_of
+from api.possession import DPOP
+from api.protected_resource import ProtectedResource
 from shared.errors import Refusal
 from shared.jose import KeySet, parse_key_set
 from shared.keysets import KeysUnavailable
@@ -273,15 +275,14 @@ def test_without_a_static_token_no_text_is_one(
 
 def test_the_sdk_gets_what_it_binds_sessions_to_but_not_the_token(verifier: Verifier) -> None:
     token = sign(CLAIMS)
-    adapter = SdkTokenVerifier(verifier, resource=RESOURCE)
+    caller = run(verifier.verify, token)
+    assert isinstance(caller, Caller)
 
-    shown = anyio.run(adapter.verify_token, token)
+    shown = access_token(caller, RESOURCE)
 
-    assert shown is not None
     assert (shown.client_id, shown.subject, shown.claims) == ("codex", "alice", {"iss": ISSUER})
     assert shown.resource == RESOURCE
     assert token not in shown.model_dump_json()
-    assert anyio.run(adapter.verify_token, "nonsense") is None
 
 
 def test_the_metadata_is_at_the_suffixed_and_at_the_root_address() -> None:
@@ -306,16 +307,33 @@ def test_the_metadata_is_at_the_suffixed_and_at_the_root_address() -> None:
 def test_the_challenges_are_exactly_these() -> None:
     resource = ProtectedResource(resource=RESOURCE, issuer=ISSUER)
     metadata = "http://127.0.0.1:3001/.well-known/oauth-protected-resource/mcp"
+    expired = Refusal(code="claim_expired", message="The token has expired.")
+    algorithms = "ES256 ES384 EdDSA PS256 PS384 PS512 RS256 RS384 RS512"
 
     assert resource.ask_for_token() == f'Bearer resource_metadata="{metadata}", scope="mcp:tools"'
-    assert resource.invalid_token(Refusal(code="x", message="The token has expired.")) == (
+    assert resource.invalid_token(expired) == (
         'Bearer error="invalid_token", error_description="The token has expired.", '
         f'resource_metadata="{metadata}", scope="mcp:tools"'
     )
-    assert resource.insufficient_scope("mcp:tools.apply") == (
-        'Bearer error="insufficient_scope", scope="mcp:tools.apply", '
-        f'resource_metadata="{metadata}"'
+    assert resource.invalid_token(expired, DPOP) == (
+        'DPoP error="invalid_token", error_description="The token has expired.", '
+        f'algs="{algorithms}", resource_metadata="{metadata}", scope="mcp:tools"'
     )
+    assert resource.insufficient_scope("mcp:tools.apply") == (
+        f'Bearer error="insufficient_scope", resource_metadata="{metadata}", '
+        'scope="mcp:tools.apply"'
+    )
+    assert resource.insufficient_scope("mcp:tools.apply", DPOP) == (
+        f'DPoP error="insufficient_scope", algs="{algorithms}", '
+        f'resource_metadata="{metadata}", scope="mcp:tools.apply"'
+    )
+
+
+def test_a_place_for_bound_tokens_only_asks_for_one_and_says_so() -> None:
+    resource = ProtectedResource(resource=RESOURCE, issuer=ISSUER, bound_tokens_only=True)
+
+    assert resource.ask_for_token().startswith('DPoP algs="ES256 ')
+    assert resource.metadata()["dpop_bound_access_tokens_required"] is True
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,9 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.edge import at_edge
-from api.oauth import ProtectedResource, Verifier
+from api.oauth import Verifier
 from api.plan_ear import PlanEar
+from api.protected_resource import ProtectedResource
 from api.sessions import SharedSessions
 from shared.keysets import RemoteKeys
 from shared.stores.connection import connect_async

@@ -102,16 +102,23 @@ class Live:
         *,
         mode: str = "auto",
         token: str = "",
+        shows: httpx2.Auth | None = None,
         address: str = "",
         opens: ElicitationFnT | None = None,
     ) -> AsyncIterator["Agent"]:
         """An agent: the official client, signed in; at the gateway, or at another `address`.
 
-        `opens` is what its person does when asked to open a page.
+        `shows` is how it shows its token, if not as a bearer; `opens` is what its person does when
+        asked to open a page.
         """
-        headers = {"Authorization": f"Bearer {token or self.token(subject, scope)}"}
+        bearer = {"Authorization": f"Bearer {token or self.token(subject, scope)}"}
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S, trust_env=False) as http,
+            httpx2.AsyncClient(
+                headers=bearer if shows is None else {},
+                auth=shows,
+                timeout=PATIENCE_S,
+                trust_env=False,
+            ) as http,
             Client(
                 streamable_http_client(address or self.mcp, http_client=http),
                 mode=mode,
@@ -126,6 +133,7 @@ class Live:
         subject: str = "dev-requester",
         *,
         mode: str = "auto",
+        shows: httpx2.Auth | None = None,
         address: str = "",
         opens: ElicitationFnT | None = None,
     ) -> ResultT:
@@ -134,7 +142,9 @@ class Live:
         failures: list[Exception] = []
 
         async def main() -> None:
-            async with self.client(subject, mode=mode, address=address, opens=opens) as agent:
+            async with self.client(
+                subject, mode=mode, shows=shows, address=address, opens=opens
+            ) as agent:
                 try:
                     results.append(await journey(agent))
                 except Exception as failure:  # noqa: BLE001 - raised again below

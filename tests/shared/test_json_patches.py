@@ -55,7 +55,7 @@ def test_what_controllers_keep_beside_what_is_changed_stays() -> None:
     }
     for before, after in ((None, {"team": "a"}), ({"team": "a"}, None), ({"a": "1"}, {"b": "1"})):
         raw: Object = {"metadata": {"annotations": {**noise, **(before or {})}}}
-        target: Object = {"metadata": {"annotations": after} if after else {}}
+        target: Object = {"metadata": {"annotations": {**after}} if after else {}}
 
         result = patched(raw, patch_between(raw, normalized(raw), target))
 

@@ -20,6 +20,7 @@ PREVIEW_LINES: Final = 40
 PREVIEW_CHARACTERS: Final = 2000
 CONTEXT_LINES: Final = 2
 """Unchanged lines that stay beside a change."""
+LEAST_FOLDED: Final = 4
 
 _WHOLE: Final = {"add": "The whole new object", "remove": "The whole object, as it is now"}
 
@@ -83,7 +84,7 @@ def _blocks(lines: Sequence[Line], *, open_all: bool) -> Iterator[Block]:
 
 
 def _in_sight(lines: Sequence[Line]) -> list[bool]:
-    """Which lines change, lead to a change or stand beside one; a fold of one line is no gain."""
+    """Which lines change, lead to one or stand beside it; and what is too short to fold."""
     seen = [line.leads or line.sign != " " for line in lines]
     for at, line in enumerate(lines):
         if line.sign != " ":
@@ -91,13 +92,10 @@ def _in_sight(lines: Sequence[Line]) -> list[bool]:
                 seen[near] = True
     if not any(seen):
         return [True] * len(lines)
-    alone = [
-        at
-        for at in range(len(lines))
-        if not seen[at] and all(seen[max(0, at - 1) : at]) and all(seen[at + 1 : at + 2])
-    ]
-    for at in alone:
-        seen[at] = True
+    for sight, group in groupby(list(range(len(lines))), key=lambda at: seen[at]):
+        run = list(group)
+        if not sight and len(run) < LEAST_FOLDED:
+            seen[run[0] : run[-1] + 1] = [True] * len(run)
     return seen
 
 

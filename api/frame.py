@@ -105,8 +105,9 @@ class Frame:
             try:
                 return await page(request)
             except Fault as fault:
-                again = request.url.path if request.method == "GET" else ""
-                return self._problem(problems.of_fault(fault), again=again)
+                got = request.method == "GET"
+                way = {"again": request.url.path} if got else {"plan_id": _named_in(request)}
+                return self._problem(problems.of_fault(fault), **way)
             except Exception as error:  # noqa: BLE001 - whatever it is, people get a page for it
                 log.error("page.crashed", trace=trace_of(error))  # noqa: TRY400 - places only
                 return self._problem(problems.of_fault(Fault("The operator's log has more.")))

@@ -99,6 +99,9 @@ class Pages:
             ("GET", f"{HOME}/{{plan_id}}", self.plan),
             ("POST", f"{HOME}/{{plan_id}}/approve", self.approve),
             ("POST", f"{HOME}/{{plan_id}}/deny", self.deny),
+            ("GET", f"{HOME}/{{plan_id}}/approve", self.back),
+            ("GET", f"{HOME}/{{plan_id}}/deny", self.back),
+            ("GET", f"{HOME}/{{rest:path}}", self.missing),
         ):
             self._frame.add(router, method, path, page)
         return router
@@ -159,6 +162,16 @@ class Pages:
         if refused is not None:
             return await self._refusals.told(refused, person, plan_id)
         return see(f"{HOME}/{plan_id}")
+
+    async def back(self, request: Request) -> Response:
+        """Who opens the address of a form, as a reload of its answer does, gets to the plan."""
+        return see(f"{HOME}/{plan_id_of(request)}")
+
+    async def missing(self, request: Request) -> Response:
+        """Any other address."""
+        person = await self._login.person(request.cookies)
+        nothing = Refusal(code="page_not_found", message="Nothing is at this address.")
+        return self._frame.refused(nothing, person)
 
     async def sign_in_page(self, request: Request) -> Response:
         """Explains what signing in here is for; link unfurlers get no further than this."""

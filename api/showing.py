@@ -11,6 +11,7 @@ from api.moments import Moment, moment
 from api.reviewed import Reviewed
 from api.shown_objects import ShownObject, shown_object
 from api.shown_outcomes import Result, Tone, explained, results, state_in_words
+from shared.approvals import SignedReceipt
 from shared.outcomes import Outcome
 from shared.plans import Identity, State
 
@@ -42,6 +43,15 @@ class Became:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """One approval's receipt, as Redis holds it."""
+
+    signed: SignedReceipt
+    signed_in: Moment
+    verified: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """Everything that the page of one plan shows."""
 
@@ -55,6 +65,7 @@ class Sheet:
     decided_by: Identity | None
     decided_at: Moment | None
     decided_how: str
+    proofs: tuple[Proof, ...]
     objects: tuple[ShownObject, ...]
     outcome: Outcome | None
     results: tuple[Result, ...]
@@ -144,10 +155,23 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
         decided_by=decided_by,
         decided_at=None if decided_at is None else moment(decided_at, now=now),
         decided_how=_DECIDED.get(reviewed.state, "Approved" if receipt else "Decided"),
+        proofs=_proofs(reviewed, now=now),
         objects=tuple(shown_object(one, open_all=high) for one in plan.objects),
         outcome=reviewed.outcome,
         results=results(reviewed.outcome),
         finished=_finished(reviewed.outcome, now=now),
+    )
+
+
+def _proofs(reviewed: Reviewed, *, now: int) -> tuple[Proof, ...]:
+    last = () if reviewed.receipt is None else (reviewed.receipt,)
+    return tuple(
+        Proof(
+            signed=one,
+            signed_in=moment(one.receipt.auth_time, now=now),
+            verified=moment(one.receipt.verified_at, now=now),
+        )
+        for one in (*reviewed.co_receipts, *last)
     )
 
 

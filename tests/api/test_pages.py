@@ -24,6 +24,7 @@ from shared.plans import (
 )
 from tests.api.stage import (
     ADA,
+    BASE,
     ISSUER,
     NOW,
     Stage,
@@ -747,7 +748,11 @@ def test_a_get_never_changes_anything(stage: Stage, plan: Plan, method: str) -> 
 
 def test_approve_and_deny_cannot_be_got(stage: Stage, plan: Plan) -> None:
     for action in ("approve", "deny"):
-        assert stage.browser.get(f"/approvals/{plan.id}/{action}").status_code == 405
+        answer = stage.browser.get(f"/approvals/{plan.id}/{action}")
+        assert stage.browser.location(answer) == f"{BASE}/approvals/{plan.id}"
+
+    assert stage.workers.state(plan) is State.PENDING
+    assert not stage.workers.calls
 
 
 # -- when something does not work
@@ -814,3 +819,11 @@ def test_a_plan_that_is_not_there_is_a_404(stage: Stage) -> None:
 
     for plan_id in ("none", "a" * 65, "%20", "%00"):
         assert stage.browser.get(f"/approvals/{plan_id}").status_code == 404
+
+
+def test_an_address_at_which_nothing_is_has_a_page_that_says_so(stage: Stage) -> None:
+    for path in ("static/none.css", "no/such/page", "history/x"):
+        answer = stage.browser.get(f"/approvals/{path}")
+        assert answer.status_code == 404, path
+        if path != "static/none.css":
+            assert "There is no such page" in answer.text

@@ -23,6 +23,7 @@ from playwright.sync_api import (
     Dialog,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -36,6 +37,7 @@ from tests.api.stage import FakeWorkers, make_app
 from tests.browser.whole_stack import stack  # noqa: F401 - a fixture
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium",) if Path(p).exists()), shutil.which("chromium"))
+APPROVER = "dev-approver"
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -58,6 +60,14 @@ class Site:
     base: str
     issuer: str
     workers: FakeWorkers
+
+
+def sign_in(page: Page, site: Site, path: str = "/approvals", who: str = APPROVER) -> None:
+    """Opens a page as somebody who is not signed in yet, and signs in on the way."""
+    page.goto(site.base + path)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.locator(f"button[value={who}]").click()
+    expect(page).to_have_url(site.base + path)
 
 
 @contextmanager

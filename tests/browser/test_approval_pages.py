@@ -1,16 +1,14 @@
 """The approval pages in a real Chromium, with the development issuer and workers that check."""
 
-import re
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from shared.manifests import JSON, Object
-from shared.plans import Note, Operation, Plan, PlannedChange, Requester, RiskNote, State
-from tests.api.stage import changed_object, make_object, make_plan
+from shared.plans import Note, Plan, PlannedChange, Requester, RiskNote, State
+from tests.api.stage import make_object
 from tests.api.test_pages import HOSTILE
-from tests.browser.conftest import Site, Watch, clock
+from tests.browser.conftest import Site, Watch, sign_in
+from tests.browser.looking import INJECTIONS
+from tests.browser.plans import fresh_plan
 
 pytestmark = pytest.mark.browser
 
@@ -19,22 +17,6 @@ pytestmark = pytest.mark.browser
 def plan(site: Site, request: pytest.FixtureRequest) -> Plan:
     """A waiting plan with an id of its own."""
     return site.workers.add(fresh_plan(request.node.name))
-
-
-def fresh_plan(name: str, **changes: object) -> Plan:
-    facts: dict[str, object] = {
-        "id": re.sub(r"[^A-Za-z0-9_-]", "-", name)[:64],
-        "created_at": clock() - 90,
-        "expires_at": clock() + 3500,
-    }
-    return make_plan(**(facts | changes))
-
-
-def sign_in(page: Page, site: Site, path: str = "/approvals", who: str = "dev-approver") -> None:
-    page.goto(site.base + path)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    page.locator(f"button[value={who}]").click()
-    expect(page).to_have_url(site.base + path)
 
 
 def test_a_plan_is_read_and_approved_with_the_mouse(
@@ -140,30 +122,6 @@ def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch
     assert watch.violations
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_every_page_fits_its_screen_and_is_readable(
-    chromium: Browser, site: Site, tmp_path: Path, width: int, scheme: str
-) -> None:
-    """Nothing scrolls sideways; text has the contrast of WCAG AA; pictures are kept for eyes."""
-    plan = site.workers.add(fresh_plan(f"fits-{width}-{scheme}", **rich()))
-    context = chromium.new_context(
-        viewport={"width": width, "height": 844},
-        color_scheme=scheme,  # type: ignore[arg-type]  # one of two literals
-    )
-    try:
-        page = context.new_page()
-        page.goto(f"{site.base}/approvals/login")
-        _fits(page, tmp_path / "login.png")
-        sign_in(page, site)
-        _fits(page, tmp_path / "inbox.png")
-        for path in (plan.id, "none"):
-            page.goto(f"{site.base}/approvals/{path}")
-            _fits(page, tmp_path / f"{path}.png")
-    finally:
-        context.close()
-
-
 def test_a_page_weighs_little(page: Page, site: Site, plan: Plan) -> None:
     sign_in(page, site)
     sizes: list[int] = []
@@ -172,128 +130,3 @@ def test_a_page_weighs_little(page: Page, site: Site, plan: Plan) -> None:
     page.goto(f"{site.base}/approvals/{plan.id}", wait_until="load")
 
     assert sum(sizes) < 60_000
-
-
-def rich() -> dict[str, object]:
-    """A plan with something in every place."""
-    config = "\n".join(f"option_{number} = {number * 7}" for number in range(40))
-    return {
-        "summary": "update Deployment nginx, ConfigMap nginx-conf",
-        "operation": Operation.APPLY,
-        "objects": (
-            changed_object(
-                _deployment(2, "nginx:1.22.1", labels={"app": "nginx", "version": "1.22"}),
-                _deployment(
-                    4,
-                    "nginx:1.23.4",
-                    labels={"app": "nginx"},
-                    resources={"limits": {"memory": "256Mi"}, "requests": {"cpu": "50m"}},
-                ),
-            ),
-            changed_object(
-                _config_map(config),
-                _config_map(config.replace("option_7 = 49", "option_7 = 50")),
-            ),
-        ),
-        "risk": RiskNote(
-            level="high",
-            reasons=(
-                Note(code="image_change", message="Container 'nginx' of Deployment nginx changes "
-                     "from 'nginx:1.22.1' to 'nginx:1.23.4'.", severity="warning"),
-                Note(code="config_consumers", message="ConfigMap nginx-conf is used by Deployment "
-                     "nginx; to them its text can be code.", severity="critical"),
-            ),
-        ),
-        "touched": (
-            Note(code="pods_replaced", message="Deployment nginx replaces 2 Pods step by step "
-                 "(at most 25% missing, 25% extra)."),
-            Note(code="pods_started", message="Deployment nginx starts 2 more Pods."),
-            Note(code="endpoints", message="Service nginx leads to the Pods of Deployment nginx; "
-                 "2 ready addresses now."),
-        ),
-        "managers": ("kubectl-client-side-apply", "argocd-controller"),
-    }  # fmt: skip
-
-
-def _deployment(replicas: int, image: str, *, labels: Object, **container: JSON) -> Object:
-    ports: list[JSON] = [{"containerPort": 80, "protocol": "TCP"}]
-    nginx: Object = {"image": image, "name": "nginx", "ports": ports, **container}
-    pod: Object = {
-        "containers": [nginx],
-        "dnsPolicy": "ClusterFirst",
-        "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": 30,
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"labels": labels, "name": "nginx", "namespace": "mcp-nginx-demo"},
-        "spec": {
-            "progressDeadlineSeconds": 600,
-            "replicas": replicas,
-            "revisionHistoryLimit": 10,
-            "selector": {"matchLabels": {"app": "nginx"}},
-            "template": {"metadata": {"labels": {"app": "nginx"}}, "spec": pod},
-        },
-    }
-
-
-def _config_map(text: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "data": {"nginx.conf": text},
-        "kind": "ConfigMap",
-        "metadata": {"name": "nginx-conf", "namespace": "mcp-nginx-demo"},
-    }
-
-
-INJECTIONS = """() => {
-  const attempts = [
-    () => { document.body.innerHTML = '<img src=x onerror="window.ran = 1">'; },
-    () => { document.body.setAttribute('onclick', 'window.ran = 1'); document.body.click(); },
-    () => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';
-            document.body.append(s); },
-    () => { document.write('<script>window.ran = 1</' + 'script>'); },
-  ];
-  return attempts.map((attempt) => { try { attempt(); return 'let in'; } catch { return ''; } });
-}"""
-
-LOW_CONTRAST = """() => {
-  const rgb = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => v / 255)
-      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const back = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = rgb(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  const bad = [];
-  for (const e of document.querySelectorAll('body *')) {
-    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !e.checkVisibility()) continue;
-    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(back(e))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) bad.push(`${e.tagName}.${e.className} ${ratio.toFixed(2)}: ${e.textContent}`);
-  }
-  return bad;
-}"""
-
-
-def _fits(page: Page, picture: Path) -> None:
-    page.screenshot(path=picture, full_page=True)
-    overflow = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0, picture.name
-    assert page.evaluate(LOW_CONTRAST) == []
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('input:not([type=hidden])')]"
-        ".filter((i) => !i.labels.length).length"
-    )
-    assert unnamed == 0
-    assert page.locator("main").count() == page.locator("h1").count() == 1

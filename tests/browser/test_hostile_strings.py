@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 from shared.outcomes import ObjectOutcome, Outcome, Rollout, Verdict, Written
 from shared.plans import MAX_REASON_LENGTH, Action, Intent, Note, Plan, Requester, RiskNote, State
 from tests.api.stage import changed_object, make_object
-from tests.browser.conftest import Site, Watch, clock
+from tests.browser.conftest import Site, Watch, clock, sign_in
 from tests.browser.hostile import HOSTILE, hidden_characters
-from tests.browser.test_approval_pages import fresh_plan, sign_in
+from tests.browser.plans import fresh_plan
 
 pytestmark = pytest.mark.browser
 

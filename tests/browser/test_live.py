@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from shared.plans import Plan, State
-from tests.browser.conftest import Site, Watch
-from tests.browser.test_approval_pages import fresh_plan, sign_in
+from tests.browser.conftest import Site, Watch, sign_in
+from tests.browser.plans import fresh_plan
 
 pytestmark = pytest.mark.browser
 

@@ -19,7 +19,7 @@ from dev.stack.material import GENERATED, policy_text
 from dev.stack.places import NAMESPACE
 from shared.digests import base64url
 from tests.browser.authenticators import VirtualAuthenticator
-from tests.browser.test_approval_pages import INJECTIONS, LOW_CONTRAST
+from tests.browser.looking import INJECTIONS, LOW_CONTRAST, OVERFLOW
 from tests.browser.whole_stack import BlockingAgent, WholeStack
 from tests.journeys.stacks import Up, infragate, running
 
@@ -262,6 +262,5 @@ def _scale(agent: BlockingAgent, replicas: int) -> dict[str, Any]:
 
 
 def _fits(page: Page) -> None:
-    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(overflow) <= 0
+    assert page.evaluate(OVERFLOW) <= 0
     assert page.evaluate(LOW_CONTRAST) == []

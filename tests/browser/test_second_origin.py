@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route as Address
 
 from shared.plans import Plan, State
-from tests.browser.conftest import Site, listen, serving
-from tests.browser.test_approval_pages import fresh_plan, sign_in
+from tests.browser.conftest import Site, listen, serving, sign_in
+from tests.browser.plans import fresh_plan
 
 pytestmark = pytest.mark.browser
 

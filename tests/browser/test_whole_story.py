@@ -7,18 +7,16 @@ processes that `infragate up` starts. What the pages look like is kept in `scree
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.test_approval_pages import LOW_CONTRAST
+from tests.browser.looking import fits
 from tests.browser.whole_stack import NAMESPACE, BlockingAgent, WholeStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
-SCREENSHOTS = Path(__file__).parent / "screenshots"
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 REASON = "Traffic has doubled since noon; both Pods are at 90 % CPU."
 SHOP = """
@@ -248,7 +246,7 @@ def _photograph(
         with _viewer(chromium, stack, width, scheme) as page:
             for name, url in pages.items():
                 page.goto(url)
-                _fits(page, f"{name}-{width}-{scheme}")
+                fits(page, f"{name}-{width}-{scheme}")
 
 
 @contextmanager
@@ -260,20 +258,12 @@ def _viewer(chromium: Browser, stack: WholeStack, width: int, scheme: str) -> It
     context.set_default_timeout(30_000)
     page = context.new_page()
     page.goto(stack.approvals)
-    _fits(page, f"sign-in-{width}-{scheme}")
+    fits(page, f"sign-in-{width}-{scheme}")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.locator("button[value=dev-approver]").click()
     page.wait_for_url(stack.approvals)
     yield page
     context.close()
-
-
-def _fits(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(overflow) <= 0, name
-    assert page.evaluate(LOW_CONTRAST) == [], name
 
 
 def _scale(agent: BlockingAgent, replicas: int, reason: str) -> dict[str, Any]:

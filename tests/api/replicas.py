@@ -61,6 +61,9 @@ class Tools:
     go: anyio.Event = field(default_factory=anyio.Event)
     began: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
+    heard: anyio.Event = field(default_factory=anyio.Event)
+    reported: list[str | None] = field(default_factory=list)
+    """What clients said of how far they are with a question."""
     finished: list[str] = field(default_factory=list)
 
     def server(self) -> Server[Any]:
@@ -111,9 +114,15 @@ class Tools:
                 message="Open it?", url="https://example.com/", elicitation_id="e1"
             )
         )
+
+        async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+            self.reported.append(message)
+            self.heard.set()
+
         raw = await context.session._request_outbound.send_raw_request(
             "elicitation/create",
             request.params.model_dump(by_alias=True, mode="json", exclude_none=True),
+            {"on_progress": hear},
         )
         return said(ElicitResult.model_validate(raw).action)
 

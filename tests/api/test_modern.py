@@ -115,6 +115,40 @@ def test_a_client_learns_what_is_served_and_how_long_that_holds(key: Path) -> No
 
 
 @pytest.mark.parametrize(
+    "method",
+    [
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    ],
+)
+def test_every_list_says_how_long_it_holds_and_for_whom(key: Path, method: str) -> None:
+    async def main() -> None:
+        async with gateways(Office(), key) as (gateway,):
+            result = (await send(gateway, requested(method))).json()["result"]
+        assert (result["ttlMs"], result["cacheScope"]) == (300_000, "public")
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("uri", ["infragate://policy", "plan://plan-1"])
+def test_what_is_a_callers_own_is_kept_by_nobody(key: Path, uri: str) -> None:
+    office = Office()
+    alices(office)
+    message = requested("resources/read", uri=uri)
+
+    async def main() -> None:
+        async with gateways(office, key) as (gateway,):
+            answer = await gateway.post(message, headers(message, **{"Mcp-Name": uri}))
+        result = answer.json()["result"]
+        assert (result["ttlMs"], result["cacheScope"]) == (0, "private")
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"Mcp-Method": "tools/list"},

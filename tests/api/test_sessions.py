@@ -192,6 +192,23 @@ def test_the_least_recently_used_of_too_many_sessions_makes_room(
     play(redis_url, story)
 
 
+def test_a_session_is_kept_for_eight_hours_after_its_last_use(redis_url: str) -> None:
+    async def story(made: list[Replica]) -> None:
+        here, there = made
+        session = await here.opened()
+        key = f"gw:mcp:session:{session_key(session['Mcp-Session-Id'])}"
+        with redis.Redis.from_url(redis_url) as client:
+            assert 0 < client.ttl(key) <= mcp_sessions.IDLE_S == 8 * 3600
+            client.expire(key, 3600)
+            assert (await there.post(call("whoami"), session)).status == 200
+            assert client.ttl(key) > 3600
+            client.expireat(key, 1)
+        for replica in made:
+            assert (await replica.post(call("whoami"), session)).status == 404
+
+    play(redis_url, story)
+
+
 def test_an_ended_session_is_ended_everywhere(redis_url: str) -> None:
     tools = Tools()
 
@@ -225,6 +242,28 @@ def test_an_answer_reaches_the_replica_that_asked(redis_url: str) -> None:
             assert text_in(await asking.message()) == "accept"
 
     play(redis_url, story)
+
+
+def test_a_clients_progress_with_a_question_reaches_the_replica_that_asked(redis_url: str) -> None:
+    tools = Tools()
+
+    async def story(made: list[Replica]) -> None:
+        here, there = made
+        session = await here.opened()
+        async with here.under_way(call("ask"), session) as asking:
+            question = await asking.message()
+            token = question["params"]["_meta"]["progressToken"]
+            said = {"progressToken": token, "progress": 1, "message": "the page is open"}
+            notice = {"jsonrpc": "2.0", "method": "notifications/progress", "params": said}
+            assert (await there.post(notice, session)).status == 202
+            with anyio.fail_after(10):
+                await tools.heard.wait()
+            assert tools.reported == ["the page is open"]
+            answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}}
+            await there.post(answer, session)
+            assert text_in(await asking.message()) == "accept"
+
+    play(redis_url, story, tools)
 
 
 def test_an_answer_of_another_session_reaches_nobody(redis_url: str) -> None:

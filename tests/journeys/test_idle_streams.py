@@ -1,16 +1,14 @@
 """A thousand clients that only listen: the gateway keeps serving, and forgets them when they go."""
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 import httpx2
-import psutil  # type: ignore[import-untyped]  # has no types
 import pytest
 
-from dev.stack.parts import GATEWAY
-from tests.journeys.live import Live, started
+from tests.journeys.footprint import MUCH, PATIENCE_S, forgotten, gateway_of, open_to_floods
+from tests.journeys.live import Live
 from tests.journeys.test_mcp import BOTH, INITIALIZE, _call
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -18,18 +16,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 STREAMS = 1000
 SUBJECTS = ("dev-requester", "dev-approver", "dev-approver-2", "dev-outsider")
 OPENING_AT_A_TIME = 20
-PATIENCE_S = 60
-MUCH = 1.10
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A stack whose gateway lets one person come as often as a thousand would."""
-    with pytest.MonkeyPatch.context() as patch:
-        for setting in ("PER_SECOND", "BURST"):
-            patch.setenv(f"INFRA_GATE_REQUESTS_{setting}", "100000")
-        with started(tmp_path_factory.mktemp("stack")) as it:
-            yield it
+    with open_to_floods(tmp_path_factory.mktemp("stack")) as it:
+        yield it
 
 
 @asynccontextmanager
@@ -65,21 +57,8 @@ async def listening(own: Live, count: int) -> AsyncIterator[None]:
                 await stream.aclose()
 
 
-def forgotten(gateway: psutil.Process) -> int:
-    """The resident bytes of the gateway once all of its clients have gone."""
-    deadline = time.monotonic() + PATIENCE_S
-    while sum(one.laddr.port == own_port(gateway) for one in gateway.net_connections()) > 1:
-        assert time.monotonic() < deadline, "the gateway keeps connections of clients that left"
-        time.sleep(0.1)
-    return int(gateway.memory_info().rss)
-
-
-def own_port(gateway: psutil.Process) -> int:
-    return int(gateway.environ()["INFRA_GATE_PORT"])
-
-
 def test_a_thousand_streams_that_end_leave_nothing_behind(own: Live) -> None:
-    gateway = psutil.Process(own.pid(GATEWAY))
+    gateway = gateway_of(own)
 
     async def round_of_listening() -> int:
         async with listening(own, STREAMS):
@@ -102,7 +81,6 @@ def test_a_thousand_streams_that_end_leave_nothing_behind(own: Live) -> None:
     async def rounds() -> list[int]:
         return [await round_of_listening() for _ in range(3)]
 
-    # What a first thousand needs once (buffers, pools) the interpreter keeps; more is a leak.
     first, _, last = anyio.run(rounds)
 
     assert last <= first * MUCH

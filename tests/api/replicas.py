@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
+from mcp.shared.dispatcher import CallOptions
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -62,7 +63,7 @@ class Tools:
     began: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
     heard: anyio.Event = field(default_factory=anyio.Event)
-    reported: list[str | None] = field(default_factory=list)
+    reported: list[tuple[float, float | None, str | None]] = field(default_factory=list)
     """What clients said of how far they are with a question."""
     finished: list[str] = field(default_factory=list)
 
@@ -115,14 +116,14 @@ class Tools:
             )
         )
 
-        async def hear(_progress: float, _total: float | None, message: str | None) -> None:
-            self.reported.append(message)
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            self.reported.append((progress, total, message))
             self.heard.set()
 
         raw = await context.session._request_outbound.send_raw_request(
             "elicitation/create",
             request.params.model_dump(by_alias=True, mode="json", exclude_none=True),
-            {"on_progress": hear},
+            CallOptions(on_progress=hear),
         )
         return said(ElicitResult.model_validate(raw).action)
 

@@ -258,7 +258,7 @@ def test_a_clients_progress_with_a_question_reaches_the_replica_that_asked(redis
             assert (await there.post(notice, session)).status == 202
             with anyio.fail_after(10):
                 await tools.heard.wait()
-            assert tools.reported == ["the page is open"]
+            assert tools.reported == [(1, None, "the page is open")]
             answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}}
             await there.post(answer, session)
             assert text_in(await asking.message()) == "accept"

@@ -1,7 +1,7 @@
 """The real stack as processes, and a real MCP client on it: what a whole story needs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dev.demo.agent import Agent, Told, connected
 from dev.stack.places import NAMESPACE as NAMESPACE  # noqa: PLC0414 - for the tests
+from dev.stack.places import Places, Record
 from dev.stack.tokens import token
 from tests.journeys.stacks import Up, running
 
@@ -28,15 +29,8 @@ class WholeStack:
     def approvals(self) -> str:
         return f"{self.up.record.approvals}/approvals"
 
-    @contextmanager
-    def agent(self, subject: str = "dev-requester") -> Iterator["BlockingAgent"]:
-        """The official client on a thread of its own, for tests that are not asynchronous."""
-        client = connected(self.up.record.mcp, token(self.up.places, subject))
-        with (
-            start_blocking_portal() as portal,
-            portal.wrap_async_context_manager(client) as agent,
-        ):
-            yield BlockingAgent(agent=agent, portal=portal)
+    def agent(self, subject: str = "dev-requester") -> AbstractContextManager["BlockingAgent"]:
+        return asking(self.up.record, self.up.places, subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +45,17 @@ class BlockingAgent:
 
     def asked(self, tool: str, **arguments: Any) -> Told:
         return self.portal.call(lambda: self.agent.asked(tool, **arguments))
+
+
+@contextmanager
+def asking(record: Record, places: Places, subject: str) -> Iterator[BlockingAgent]:
+    """The official client on a thread of its own, for tests that are not asynchronous."""
+    client = connected(record.mcp, token(places, subject))
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(client) as agent,
+    ):
+        yield BlockingAgent(agent=agent, portal=portal)
 
 
 @pytest.fixture(scope="module", params=["usual", "strict"])

@@ -19,6 +19,14 @@ class Cookie:
     max_age: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """Where the browser goes, and the cookie that ties what it begins there to it."""
+
+    url: str
+    cookie: Cookie
+
+
 class Cookies:
     """Names and makes the cookies of pages that are served at one address."""
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import forms, problems
-from api.cookies import Cookie
+from api.cookies import Cookie, Departure
 from api.headers import LIVE, POLICY
-from api.login import Departure, Login, Person
+from api.login import Login, Person
 from api.paths import SIGN_IN, SIGN_OUT, safe_path
 from api.rendering import Asset, Templates
 from shared import request_ids

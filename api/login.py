@@ -12,19 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from api.cookies import Cookie, Cookies
+from api.cookies import Cookie, Cookies, Departure
 from api.id_tokens import RemoteKeys, sign_in_claims
 from api.paths import HOME, safe_path
 from api.provider import MAX_CODE_LENGTH, LoginRequest, Provider
+from api.waiting_proofs import WaitingProofs
 from shared.approvals import SignedStatement, groups_in
 from shared.digests import base64url
 from shared.errors import Refusal
-from shared.passkeys import Wanted
 from shared.plans import Identity
 from shared.stores.logins import (
     UNDER_WAY_S,
     Approving,
-    AwaitingPasskey,
     LoginStore,
     Session,
     UnderWay,
@@ -54,14 +53,6 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
-    """Where the browser goes to sign in, and the cookie that ties the login to it."""
-
-    url: str
-    cookie: Cookie
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A login that came back to the browser that began it; `token` is a bearer secret."""
 
@@ -88,6 +79,8 @@ class Login:
         self._now = now
         self._cookies = Cookies(base_url)
         self.origin = self._cookies.origin
+        self.waiting_proofs = WaitingProofs(store, self._cookies, now)
+        """Of logins that are over, while the passkey is awaited that counts beside them."""
 
     async def person(self, cookies: Mapping[str, str], *, idle: bool = False) -> Person | None:
         """Returns who is signed in in this browser, if anybody.
@@ -180,53 +173,6 @@ class Login:
         """
         await self._store.end(person.cookie)
         return self._cookies.session("", max_age=0)
-
-    async def await_passkey(
-        self, person: Person, signed: SignedStatement, sealed_token: str, wanted: Wanted
-    ) -> Departure:
-        """Keeps the proof of a login that is over until this browser comes with a passkey.
-
-        Raises:
-            RedisUnavailable: the approval begins anew.
-        """
-        statement, secret = signed.statement, _secret()
-        seconds = max(1, statement.expires_at - self._now())
-        waiting = AwaitingPasskey(
-            signed=signed,
-            sealed_token=sealed_token,
-            wanted=wanted,
-            session=fingerprint(person.cookie),
-        )
-        await self._store.wait(secret, waiting, seconds=seconds)
-        return Departure(
-            url=f"{HOME}/{statement.plan_id}/passkey",
-            cookie=self._cookies.waiting(statement.plan_id, secret, max_age=seconds),
-        )
-
-    async def awaited(
-        self, person: Person, plan_id: str, cookies: Mapping[str, str], *, take: bool = False
-    ) -> AwaitingPasskey | Refusal:
-        """Returns the proof of this browser's and person's login for a plan; `take` ends the wait.
-
-        Raises:
-            RedisUnavailable: nobody can tell.
-        """
-        secret = cookies.get(self._cookies.waiting(plan_id, "").name, "")
-        waiting = await self._store.waiting(secret, take=take) if secret else None
-        if (
-            waiting is None
-            or waiting.session != fingerprint(person.cookie)
-            or waiting.signed.statement.plan_id != plan_id
-        ):
-            return Refusal(
-                code="passkey_not_awaited",
-                message="No approval of this plan waits for a passkey in this browser.",
-            )
-        return waiting
-
-    def passkey_used(self, plan_id: str) -> Cookie:
-        """Returns the cookie by which the browser forgets a waiting proof."""
-        return self._cookies.waiting(plan_id, "", max_age=0)
 
     async def _depart(
         self, *, nonce: str, next_path: str, approving: Approving | None

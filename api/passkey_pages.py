@@ -37,7 +37,8 @@ class PasskeyPages:
         self._frame = frame
         self._refusals = Refusals(frame=frame, review=review, now=now)
         self._review = review
-        self._login = login
+        self._origin = login.origin
+        self._proofs = login.waiting_proofs
         self._now = now
 
     def add_to(self, router: APIRouter) -> None:
@@ -63,7 +64,7 @@ class PasskeyPages:
         wanted = read_wanted(answer.details) if answer.code == REQUIRED else None
         if wanted is None:
             return await self._refusals.told(answer, person, plan_id)
-        return depart(await self._login.await_passkey(person, signed, sealed, wanted))
+        return depart(await self._proofs.keep(person.cookie, signed, sealed, wanted))
 
     async def ask(self, request: Request) -> Response:
         """Asks for the passkey that a plan's approval lacks."""
@@ -71,7 +72,7 @@ class PasskeyPages:
         person = await self._frame.visitor(request, f"{HOME}/{plan_id}")
         if isinstance(person, Response):
             return person
-        waiting = await self._login.awaited(person, plan_id, request.cookies)
+        waiting = await self._proofs.find(person.cookie, plan_id, request.cookies)
         if isinstance(waiting, Refusal):
             return await self._refusals.told(waiting, person, plan_id)
         found = await self._review.glance(plan_id, person.identity, person.groups)
@@ -97,7 +98,7 @@ class PasskeyPages:
         assertion = read_assertion(form.get("answer", ""))
         if isinstance(assertion, Refusal):
             return self._frame.refused(assertion, person, plan_id)
-        waiting = await self._login.awaited(person, plan_id, request.cookies, take=True)
+        waiting = await self._proofs.find(person.cookie, plan_id, request.cookies, take=True)
         if isinstance(waiting, Refusal):
             return await self._refusals.told(waiting, person, plan_id)
         told = await self._review.carry(waiting.signed, waiting.sealed_token, assertion)
@@ -106,7 +107,7 @@ class PasskeyPages:
             if isinstance(told, Refusal)
             else see(f"{HOME}/{plan_id}")
         )
-        set_cookie(answer, self._login.passkey_used(plan_id))
+        set_cookie(answer, self._proofs.used(plan_id))
         return answer
 
     async def enroll(self, request: Request) -> Response:
@@ -159,7 +160,7 @@ class PasskeyPages:
                 code="enrollment_of_somebody_else",
                 message=f"This code is for {enrollment.sub} at {enrollment.iss}.",
             )
-        if enrollment.origin != self._login.origin:
+        if enrollment.origin != self._origin:
             return Refusal(
                 code="enrollment_elsewhere",
                 message=f"This code is for the pages at {enrollment.origin}.",

@@ -30,6 +30,7 @@ plan_seal_broken plan_unreadable receipt_forged receipt_of_another_plan receipt_
 receipt_without_passkey
 plan_pending plan_approved plan_applying plan_applied plan_failed plan_outcome_unknown plan_denied
 plan_cancelled plan_revoked plan_stale plan_superseded
+rollback_nothing rollback_overtaken rollback_too_early
 """
 _ABOUT_APPROVALS: Final = """
 already_approved_by_you challenge_expired four_eyes not_an_approver passkey_missing

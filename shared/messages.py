@@ -63,6 +63,16 @@ class PlanCall(_Message):
     requester: Requester
 
 
+class RollbackCall(_Message):
+    """An approver asks for a plan that undoes an applied one. That plan needs an approval, too."""
+
+    verb: Literal["rollback"] = "rollback"
+    plan_id: str
+    approver: Identity
+    groups: tuple[str, ...] = Field(default=(), max_length=MAX_GROUPS)
+    """On the word of the pages, as is `approver`: asking needs no proof."""
+
+
 class ChallengeCall(_Message):
     """Asks the applier for a signed statement that `approver` can commit a login to."""
 
@@ -118,6 +128,7 @@ class RecheckCall(_Message):
 Call = Annotated[
     ReadCall
     | PlanCall
+    | RollbackCall
     | ChallengeCall
     | ProofCall
     | DenyCall
@@ -131,6 +142,7 @@ CALLS: TypeAdapter[Call] = TypeAdapter(Call)
 ROLE_OF: dict[str, Role] = {
     "read": Role.READ,
     "plan": Role.PLAN,
+    "rollback": Role.PLAN,
     "challenge": Role.APPLY,
     "proof": Role.APPLY,
     "deny": Role.APPLY,

@@ -130,7 +130,8 @@ class Requester(Identity):
     """Who asked for the plan, and on whose word we know."""
 
     client_id: str
-    assurance: Literal["verified", "gateway-asserted"]
+    assurance: Literal["verified", "gateway-asserted", "pages-asserted"]
+    """`pages-asserted`: a person who was signed in to the approval pages, as those say."""
 
 
 class Intent(_Frozen):
@@ -213,6 +214,9 @@ class Plan(_Frozen):
     touched: tuple[Note, ...] = Field(default=(), exclude_if=lambda value: not value)
     """What else the plan reaches: Pods, endpoints, users of a ConfigMap, owners; left out if
     nothing was seen, so that older plans keep their bytes."""
+    undoes: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Id of the plan that this one undoes; left out otherwise. A person asked for it on the
+    approval pages, so there may be no agent that applies it."""
     policy_sha256: str
     created_at: int
     expires_at: int

@@ -27,6 +27,8 @@ EVENTS: Final = {
     "apply.failed": "it was not, or not wholly, written",
     "apply.stale": "the cluster had changed; nothing was written",
     "apply.unknown": "whether everything was written is not known",
+    "rollback.refused": "asked for a rollback; none could be planned",
+    "rollback.requested": "asked on the approval page for a plan that undoes this one",
     "apply.resolved": "a person looked, and said what became of it",
 }
 """What each event of a plan says, after the name of who caused it where there is one."""

@@ -170,7 +170,7 @@ def test_every_recorded_event_is_explained() -> None:
     page = section(text("docs/operations.md"), "## Audit log and evidence")
     explained = {name for row in rows(page) for name in code_in(row[0])}
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "worker").rglob("*.py"))
-    areas = "policy|plan|challenge|proof|apply|guardrail"
+    areas = "policy|plan|challenge|proof|apply|rollback|guardrail"
     recorded = set(re.findall(rf'"((?:{areas})\.(?!key)[a-z_]+)"', sources))
 
     assert explained == recorded | {"worker.started", "audit.torn_line", "audit.cut"}

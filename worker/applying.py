@@ -6,7 +6,7 @@ The steps, in this order; docs/security.md and the tests name them by the same n
  (2) receipt  an applier signed that a proof for exactly this digest was verified, recently
  (3) rules    guardrails, namespace and approver policy of today still allow it
  (4) drift    every live object is the one that was planned on: same uid, same normal form
- (5) preview  a second dry-run gives what was approved
+ (5) preview  a second dry-run gives what was approved, and that is within the guardrails
  (6) claim    audit record on disk, then the Lease of this digest: whoever has it writes, once
  (7) mark     the plan is `applying`
  (8) write    object by object with fresh preconditions and the digest as annotation; the first
@@ -115,10 +115,11 @@ def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | _Chan
         return _Changed(since=drifted)
 
     # (5) preview
-    moved = drift.previewed_otherwise(plan, live, context.cluster)
-    if moved:
-        return _Changed(since=moved)
-    return _Ready(stored=stored, plan=plan, receipt=receipt, live=live)
+    preview = drift.preview(plan, live, context.cluster)
+    if preview.otherwise:
+        return _Changed(since=preview.otherwise)
+    refusal = guarding.results_refusal(plan, live, preview.results, context)
+    return refusal or _Ready(stored=stored, plan=plan, receipt=receipt, live=live)
 
 
 def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:

@@ -4,6 +4,8 @@ Never by `resourceVersion`: status writes move it, so approvals would fail exact
 are in trouble. Writes nothing.
 """
 
+from dataclasses import dataclass
+
 from shared.diffs import diff
 from shared.digests import object_digest
 from shared.errors import AlreadyExists, NotFound
@@ -31,16 +33,26 @@ def _presence(planned: PlannedObject, current: Object | None) -> str:
     return "appeared" if planned.uid is None else "was deleted and created anew"
 
 
-def previewed_otherwise(
-    plan: Plan, live: tuple[Object | None, ...], cluster: Cluster
-) -> tuple[str, ...]:
-    """Returns what the server would make of the plan now that was not approved; none is good.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What the server would make of a plan's objects now, and what of that was not approved."""
+
+    results: tuple[Object | None, ...]
+    """Normal forms; None where nothing would be written, or nothing would be left."""
+    otherwise: tuple[str, ...]
+    """Object by object; none is good."""
+
+
+def preview(plan: Plan, live: tuple[Object | None, ...], cluster: Cluster) -> Preview:
+    """Returns what the server would make of the plan now.
 
     Raises:
         ClusterFault: the API server did not answer the dry-run, or refused it for other reasons.
     """
     found: list[str] = []
+    results: list[Object | None] = []
     for planned, current in zip(plan.objects, live, strict=True):
+        results.append(None)
         if planned.action is Action.NO_OP:
             continue
         label = f"{planned.kind}/{planned.name}"
@@ -63,4 +75,5 @@ def previewed_otherwise(
         if object_digest(result) != planned.predicted_digest:
             changes = diff(normalized(current) if current else None, result)
             found.append(f"{label}: {', '.join(change.path for change in changes)[:200]}")
-    return tuple(found)
+        results[-1] = result
+    return Preview(results=tuple(results), otherwise=tuple(found))

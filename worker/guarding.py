@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared import guardrails
+from shared.diffs import diff
 from shared.documents import (
     Manifest,
 )
@@ -18,6 +19,7 @@ from shared.manifests import (
     Kind,
     Object,
     ObjectRef,
+    normalized,
 )
 from shared.messages import PlanCall
 from shared.plans import Action, Note, Operation, Plan, PlannedObject, RiskNote
@@ -56,15 +58,19 @@ def request_refusal(
 
 def result_refusal(
     wanted: Wanted,
-    call: PlanCall,
+    asked: tuple[Operation, str],
     live: Object | None,
     result: Object | None,
     context: Context,
 ) -> Refusal | None:
-    """Returns what the rules say of one object as the API server would make it."""
-    if result is None or call.operation in {Operation.SCALE, Operation.RESTART}:
+    """Returns what the rules say of one object as the API server would make it.
+
+    `asked` are the plan's operation and namespace.
+    """
+    operation, namespace = asked
+    if result is None or _quiet(operation, live, result):
         return None
-    policy = _policy(call.namespace, context)
+    policy = _policy(namespace, context)
     violations = guardrails.check_predicted(wanted.kind, result, live, policy)
     return _refusal(wanted, violations, context)
 
@@ -78,12 +84,24 @@ def plan_refusal(plan: Plan, live: tuple[Object | None, ...], context: Context) 
         )
     policy = _policy(plan.namespace, context)
     for planned, current in zip(plan.objects, live, strict=True):
-        wanted = Wanted(
-            ref=ObjectRef.of(Kind(planned.kind), plan.namespace, planned.name),
-            kind=Kind(planned.kind),
-        )
+        wanted = _named(planned, plan)
         violations = _planned_violations(planned, wanted, current, policy)
         refusal = _refusal(wanted, violations, context)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def results_refusal(
+    plan: Plan,
+    live: tuple[Object | None, ...],
+    results: tuple[Object | None, ...],
+    context: Context,
+) -> Refusal | None:
+    """Returns what today's rules say of a plan's objects as the API server would make them now."""
+    for planned, current, result in zip(plan.objects, live, results, strict=True):
+        asked = plan.operation, plan.namespace
+        refusal = result_refusal(_named(planned, plan), asked, current, result, context)
         if refusal is not None:
             return refusal
     return None
@@ -113,6 +131,25 @@ def review(call: PlanCall, effects: tuple[Effect, ...], context: Context) -> Rev
 
 
 _SEVERITY: Final = {"low": "info", "medium": "warning", "high": "critical"}
+
+
+_QUIET_FIELDS: Final = {
+    Operation.SCALE: "spec.replicas",
+    Operation.RESTART: "spec.template.metadata.annotations",
+}
+"""What these operations change is a number or a timestamp, whatever else is in the workload."""
+
+
+def _quiet(operation: Operation, live: Object | None, result: Object) -> bool:
+    field = _QUIET_FIELDS.get(operation)
+    if field is None or live is None:
+        return False
+    return all(one.path.startswith(field) for one in diff(normalized(live), result))
+
+
+def _named(planned: PlannedObject, plan: Plan) -> Wanted:
+    kind = Kind(planned.kind)
+    return Wanted(ref=ObjectRef.of(kind, plan.namespace, planned.name), kind=kind)
 
 
 def _planned_violations(

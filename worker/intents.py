@@ -11,7 +11,6 @@ from shared.documents import (
 )
 from shared.errors import Refusal
 from shared.manifests import (
-    JSON,
     RESTARTED_AT_ANNOTATION,
     Kind,
     Object,
@@ -26,12 +25,22 @@ PROPAGATION = "Background"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A write that was made for an object as it was just read."""
+
+    live: Object | None
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One object that the plan is about, with the manifest where one was given."""
 
     ref: ObjectRef
     kind: Kind
     manifest: Manifest | None = None
+    given: Given | None = None
+    """The write itself, where it is not made from what was asked."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Wanted":
@@ -53,12 +62,17 @@ def of_manifest(manifest: Manifest, live: Object | None) -> Intent:
 
 def of_delete(wanted: Wanted, live: Object | None) -> Intent | Refusal:
     """Returns a delete, or that there is nothing to delete."""
-    return missing(wanted.ref) if live is None else Intent(verb="delete", body=PROPAGATION)
+    return missing(wanted.ref) if live is None else deletion()
+
+
+def deletion() -> Intent:
+    """Returns the delete of an object that is there."""
+    return Intent(verb="delete", body=PROPAGATION)
 
 
 def of_scale(replicas: int) -> Intent:
     """Returns the patch of the replica count."""
-    return _patch({"op": "replace", "path": "/spec/replicas", "value": replicas})
+    return of_operations([{"op": "replace", "path": "/spec/replicas", "value": replicas}])
 
 
 def of_restart(live: Object, *, at: str) -> Intent:
@@ -70,8 +84,8 @@ def of_restart(live: Object, *, at: str) -> Intent:
     path = "/spec/template/metadata/annotations"
     if annotations:
         key = RESTARTED_AT_ANNOTATION.replace("~", "~0").replace("/", "~1")
-        return _patch({"op": "add", "path": f"{path}/{key}", "value": at})
-    return _patch({"op": "add", "path": path, "value": {RESTARTED_AT_ANNOTATION: at}})
+        return of_operations([{"op": "add", "path": f"{path}/{key}", "value": at}])
+    return of_operations([{"op": "add", "path": path, "value": {RESTARTED_AT_ANNOTATION: at}}])
 
 
 def of_image(live: Object, *, container: str, image: str) -> Intent | Refusal:
@@ -87,9 +101,11 @@ def of_image(live: Object, *, container: str, image: str) -> Intent | Refusal:
             message=f"The Deployment has no container '{container}'. Containers: {known}.",
         )
     path = f"/spec/template/spec/containers/{names.index(container)}"
-    return _patch(
-        {"op": "test", "path": f"{path}/name", "value": container},
-        {"op": "replace", "path": f"{path}/image", "value": image},
+    return of_operations(
+        [
+            {"op": "test", "path": f"{path}/name", "value": container},
+            {"op": "replace", "path": f"{path}/image", "value": image},
+        ]
     )
 
 
@@ -102,5 +118,6 @@ def missing(ref: ObjectRef) -> Refusal:
     )
 
 
-def _patch(*operations: JSON) -> Intent:
-    return Intent(verb="patch", body=list(operations))
+def of_operations(operations: list[Object]) -> Intent:
+    """Returns the patch of these RFC 6902 operations."""
+    return Intent(verb="patch", body=[*operations])

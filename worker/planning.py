@@ -14,75 +14,40 @@ The steps, in this order; if any fails there is no plan, and the answer says whi
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from shared.diffs import Change, diff, patched
-from shared.digests import base64url, object_digest
-from shared.documents import (
-    Manifest,
-)
-from shared.errors import BadConfiguration, ClusterFault, Refusal, Unauthorized
-from shared.guardrails import Effect
-from shared.manifests import (
-    JSON,
-    Kind,
-    Object,
-    mappings_at,
-    normalized,
-    text_at,
-)
+from shared.digests import base64url
+from shared.errors import BadConfiguration, Refusal
+from shared.manifests import JSON, mappings_at, text_at
 from shared.messages import PlanCall
 from shared.plans import (
     MAX_PLAN_BYTES,
     PLAN_LIFETIME_S,
     Action,
     ClusterRef,
-    Intent,
+    Note,
     Operation,
     Plan,
-    PlannedChange,
-    PlannedObject,
     SealedPlan,
 )
 from shared.requests import request_refusal
 from shared.seals import seal_plan
-from shared.untouched import without_untouched
-from worker import guarding, intents, loading, refusals, summaries, writes
+from worker import guarding, loading, summaries
 from worker.context import Context
 from worker.intents import Wanted
 from worker.notices import Event, Notice
+from worker.previewing import Previewed, planned_object, previewed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Previewed:
-    """One object of a plan in the making: as it is, what is written, what becomes of it."""
+class Draft:
+    """What a plan is to be made of: the request, and the objects that it is about."""
 
-    wanted: Wanted
-    live: Object | None
-    intent: Intent
-    result: Object | None
-    """Normal form of the dry-run's result; None for a delete."""
-    warnings: tuple[str, ...]
-
-    @property
-    def action(self) -> Action:
-        """What the plan will say of this object."""
-        if self.intent.verb == "delete":
-            return Action.DELETE
-        if self.live is None:
-            return Action.CREATE
-        return Action.NO_OP if self.changes == () else Action.UPDATE
-
-    @property
-    def effect(self) -> Effect:
-        """This object's part in the plan as the rules see it."""
-        name = self.wanted.ref.name
-        return Effect(kind=self.wanted.kind, name=name, live=self.live, result=self.result)
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What differs between live and result, in normal form."""
-        return diff(None if self.live is None else normalized(self.live), self.result)
+    call: PlanCall
+    wanted: tuple[Wanted, ...]
+    undoes: str | None = None
+    """Id of the plan that this one is to undo."""
+    touched: tuple[Note, ...] = ()
+    """What the approver is told beside what the review finds."""
 
 
 def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
@@ -91,7 +56,20 @@ def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
     Raises:
         Fault: Redis, the cluster or the audit log did not answer; no plan was made.
     """
-    plan = _planned(call, context)
+    # (1) read
+    wanted = _wanted(call, context)
+    return plan_for(
+        wanted if isinstance(wanted, Refusal) else Draft(call=call, wanted=wanted), call, context
+    )
+
+
+def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON | Refusal:
+    """Makes the plan of a draft as `make_plan` does; steps (2) to (8).
+
+    Raises:
+        Fault: as `make_plan`.
+    """
+    plan = draft if isinstance(draft, Refusal) else _planned(draft, context)
     if isinstance(plan, Refusal):
         context.audit.record(
             "plan.refused",
@@ -122,25 +100,22 @@ def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
         iss=plan.requester.iss,
         sub=plan.requester.sub,
         policy=plan.policy_sha256,
+        **({"undoes": plan.undoes} if plan.undoes else {}),
     )
     context.plans.add(plan, SealedPlan(document=document, seal=seal))
     context.notices.tell(Notice.of(Event.WAITS, plan, unsealed.digest, at=plan.created_at))
     return {"plan_id": plan.id}
 
 
-def _planned(call: PlanCall, context: Context) -> Plan | Refusal:
-    # (1) read
-    wanted = _wanted(call, context)
-    if isinstance(wanted, Refusal):
-        return wanted
+def _planned(draft: Draft, context: Context) -> Plan | Refusal:
     previews: list[Previewed] = []
-    for item in wanted:
-        previewed = _previewed(item, call, context)
-        if isinstance(previewed, Refusal):
-            return previewed
-        previews.append(previewed)
+    for item in draft.wanted:
+        preview = previewed(item, draft.call, context)
+        if isinstance(preview, Refusal):
+            return preview
+        previews.append(preview)
     # (6) review
-    plan = _plan(call, tuple(previews), context)
+    plan = _plan(draft, tuple(previews), context)
     return _size_refusal(plan) or plan
 
 
@@ -156,63 +131,11 @@ def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
     return (Wanted.deployment(call.namespace, call.name or ""),)
 
 
-def _previewed(wanted: Wanted, call: PlanCall, context: Context) -> Previewed | Refusal:
-    """Steps (2) to (5) for one object."""
-    # (2) live
-    live = context.cluster.get(wanted.kind, wanted.ref.namespace, wanted.ref.name)
-    intent = _intent(wanted, call, live, context)
-    if isinstance(intent, Refusal):
-        return intent
-
-    # (3) rules
-    refusal = guarding.request_refusal(wanted, call, live, context)
-    if refusal is not None:
-        return refusal
-
-    # (4) preview
-    try:
-        sent = writes.send(
-            context.cluster,
-            (wanted.kind, wanted.ref.namespace, wanted.ref.name),
-            intent,
-            live=live,
-            digest=None,
-            dry_run=True,
-        )
-    except Unauthorized:
-        raise
-    except ClusterFault as fault:
-        return refusals.of_preview(fault, wanted)
-    result = None if sent.result is None else writes.predicted(intent, sent.result)
-
-    # (5) rules
-    refusal = guarding.result_refusal(wanted, call, live, result, context)
-    return refusal or Previewed(
-        wanted=wanted, live=live, intent=intent, result=result, warnings=sent.warnings
-    )
-
-
-def _intent(
-    wanted: Wanted, call: PlanCall, live: Object | None, context: Context
-) -> Intent | Refusal:
-    if call.operation is Operation.DELETE:
-        return intents.of_delete(wanted, live)
-    if isinstance(wanted.manifest, Manifest):
-        return intents.of_manifest(wanted.manifest, live)
-    if live is None:
-        return intents.missing(wanted.ref)
-    if call.operation is Operation.SCALE:
-        return intents.of_scale(call.replicas or 0)
-    if call.operation is Operation.RESTART:
-        at = datetime.fromtimestamp(int(context.clock()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return intents.of_restart(live, at=at)
-    return intents.of_image(live, container=call.container or "", image=call.image or "")
-
-
-def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> Plan:
+def _plan(draft: Draft, previews: tuple[Previewed, ...], context: Context) -> Plan:
+    call = draft.call
     identity = context.cluster.identity
     now = int(context.clock())
-    objects = tuple(_object(preview) for preview in previews)
+    objects = tuple(planned_object(preview) for preview in previews)
     effects = tuple(item.effect for item in previews if item.action is not Action.NO_OP)
     review = guarding.review(call, effects, context)
     return Plan(
@@ -221,7 +144,8 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
         cluster=ClusterRef(name=identity.name, id=identity.uid, ca_sha256=identity.ca_sha256),
         namespace=call.namespace,
         operation=call.operation,
-        summary=summaries.of(call, _actions(previews), previews[0].live),
+        summary=("Rollback: " if draft.undoes else "")
+        + summaries.of(call, _actions(previews), previews[0].live),
         objects=objects,
         findings=review.findings,
         warnings=tuple(dict.fromkeys(text for item in previews for text in item.warnings)),
@@ -229,7 +153,8 @@ def _plan(call: PlanCall, previews: tuple[Previewed, ...], context: Context) -> 
         requester=call.requester,
         reason=call.reason,
         risk=review.risk,
-        touched=review.touched,
+        touched=(*draft.touched, *review.touched),
+        undoes=draft.undoes,
         policy_sha256=context.policy.sha256,
         created_at=now,
         expires_at=now + PLAN_LIFETIME_S,
@@ -251,40 +176,6 @@ def _fresh_id() -> str:
     while (fresh := secrets.token_urlsafe(16)).startswith("-"):
         pass
     return fresh
-
-
-def _object(preview: Previewed) -> PlannedObject:
-    ref = preview.wanted.ref
-    predicted = None if preview.result is None else object_digest(preview.result)
-    return PlannedObject(
-        api_version=ref.api_version,
-        kind=ref.kind,
-        name=ref.name,
-        action=preview.action,
-        uid=writes.uid_of(preview.live),
-        base_digest=writes.base_digest(preview.live),
-        predicted_digest=predicted,
-        intent=preview.intent,
-        changes=tuple(
-            PlannedChange(path=change.path, op=change.op, old=change.old, new=change.new)
-            for change in preview.changes
-        ),
-        before=_before(preview, predicted),
-    )
-
-
-def _before(preview: Previewed, predicted: str | None) -> dict[str, JSON] | None:
-    """The object that is changed, without values that it keeps, if its changes lead to the result.
-
-    They do but for lists whose items have names on one side only; those are shown path by path.
-    """
-    if preview.live is None or preview.action is not Action.UPDATE:
-        return None
-    before = normalized(preview.live)
-    after = patched(before, ((one.path, one.op, one.new) for one in preview.changes))
-    if after is None or object_digest(after) != predicted:
-        return None
-    return without_untouched(before, after, Kind(preview.wanted.ref.kind))
 
 
 def _managers(previews: tuple[Previewed, ...]) -> tuple[str, ...]:

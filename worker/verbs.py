@@ -14,6 +14,7 @@ from worker.approving import challenge, prove
 from worker.context import Context, Report, Verbs
 from worker.planning import make_plan
 from worker.rechecking import recheck
+from worker.rolling_back import plan_rollback
 from worker.withdrawing import cancel, deny
 
 
@@ -36,6 +37,7 @@ def read(call: ReadCall, context: Context, _: Report) -> JSON | Refusal:
 VERBS: Final[Verbs] = {
     "read": read,
     "plan": lambda call, context, _: make_plan(call, context),
+    "rollback": lambda call, context, _: plan_rollback(call, context),
     "challenge": lambda call, context, _: challenge(call, context),
     "proof": lambda call, context, _: prove(call, context),
     "deny": lambda call, context, _: deny(call, context),

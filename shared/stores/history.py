@@ -64,7 +64,8 @@ class HistoryStore:
         with redis_faults(), self._redis.pipeline(transaction=True) as pipe:
             pipe.rpush(key, document)
             pipe.ltrim(key, -MAX_RECORDS, -1)
-            pipe.expire(key, keep_s)
+            pipe.expire(key, keep_s, nx=True)
+            pipe.expire(key, keep_s, gt=True)  # a planner's word cuts no applier's short
             pipe.execute()
 
 

@@ -36,7 +36,15 @@ MOVED: Final = "wk:moved"
 """The channel on which workers say which plan changed."""
 
 _PREFIX: Final = "wk:plan:"
-_TEXTS: Final = ("receipt", "co_receipts", "outcome", "check", "decided_by", "decided_reason")
+_TEXTS: Final = (
+    "receipt",
+    "co_receipts",
+    "outcome",
+    "check",
+    "decided_by",
+    "decided_reason",
+    "undone_by",
+)
 _LISTED: Final = ("digest", "seal", "state", "version", "decided_at", *_TEXTS)
 _SAY: Final = f"redis.call('PUBLISH', '{MOVED}', string.sub(KEYS[1], {len(_PREFIX) + 1}))"
 _MOVE: Final = f"""
@@ -74,6 +82,8 @@ class PlanRecord:
     """JSON of an `Identity`: who denied, cancelled or revoked."""
     decided_reason: str | None = None
     decided_at: int | None = None
+    undone_by: str | None = None
+    """Id of the plan that was last asked for to undo this one; that plan itself says whether."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +191,7 @@ class PlanStore:
         self._note = client.register_script(_NOTE)
 
     def add(self, plan: Plan, sealed: SealedPlan) -> None:
-        """Stores a fresh plan as pending.
+        """Stores a fresh plan as pending, and beside the one that it undoes that it does.
 
         Raises:
             RedisUnavailable: it was not stored.
@@ -199,6 +209,10 @@ class PlanStore:
             pipe.zadd(INDEX, {plan.id: plan.created_at})
             pipe.zremrangebyscore(INDEX, "-inf", plan.created_at - PLAN_LIFETIME_S - KEEP_S)
             pipe.publish(MOVED, plan.id)
+            if plan.undoes:
+                pipe.hset(_key(plan.undoes), "undone_by", plan.id)
+                pipe.expire(_key(plan.undoes), PLAN_LIFETIME_S + KEEP_S, nx=True)
+                pipe.publish(MOVED, plan.undoes)
             pipe.execute()
 
     def load(self, plan_id: str) -> StoredPlan | None:

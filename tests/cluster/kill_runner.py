@@ -41,7 +41,7 @@ POINTS: Final[dict[str, Point]] = {
     "2 receipt checked": Point(owner=applying, name="_receipt", when="after"),
     "3 rules checked": Point(owner=guarding, name="plan_refusal", when="after"),
     "4 drift checked": Point(owner=drift, name="drifted", when="after"),
-    "5 previewed": Point(owner=drift, name="previewed_otherwise", when="after"),
+    "5 previewed": Point(owner=drift, name="preview", when="after"),
     "6 recorded": Point(owner=AuditLog, name="record", when="after"),
     "6 before the claim": Point(owner=claims, name="take", when="before"),
     "6 claimed": Point(owner=claims, name="take", when="after"),

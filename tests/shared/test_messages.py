@@ -28,6 +28,7 @@ from shared.messages import (
     RecheckCall,
     Refused,
     Role,
+    RollbackCall,
     queue,
     reply_json,
 )
@@ -38,6 +39,7 @@ from tests.worker.worlds import ADA, ROB
 CALLED: list[Call] = [
     ReadCall(tool="get_k8s_status", arguments={"namespace": "demo", "limit": 5}),
     PlanCall(operation=Operation.SCALE, namespace="demo", name="web", replicas=2, requester=ROB),
+    RollbackCall(plan_id="p", approver=ADA, groups=("ops",)),
     ChallengeCall(plan_id="p", approver=ADA),
     ProofCall(
         plan_id="p", signed=SignedStatement(statement=STATEMENT, signature="s"), sealed_token="t"
@@ -68,7 +70,9 @@ def test_a_call_with_a_field_too_many_is_not_understood(call: Call) -> None:
 
 @pytest.mark.parametrize("call", CALLED, ids=lambda it: it.verb)
 def test_every_verb_has_the_role_that_does_it(call: Call) -> None:
-    wanted = {"read": Role.READ, "plan": Role.PLAN}.get(call.verb, Role.APPLY)
+    wanted = {"read": Role.READ, "plan": Role.PLAN, "rollback": Role.PLAN}.get(
+        call.verb, Role.APPLY
+    )
 
     assert ROLE_OF[call.verb] is wanted
 

@@ -227,7 +227,7 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
 
 @pytest.mark.promise("redis-approvals-user")
 @pytest.mark.promise("plan-news-is-a-hint")
-def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server) -> None:
+def test_the_pages_user_keeps_sign_ins_and_asks_applier_and_planner(server: Server) -> None:
     statement = Statement(
         plan_id="plan-1",
         plan_digest="sha256:0",
@@ -256,14 +256,17 @@ def test_the_pages_user_keeps_sign_ins_and_asks_the_applier_alone(server: Server
     server.on_loop("approvals", lambda client: client.set("gw:passkey:1", "{}", ex=9))
     assert server.on_loop("approvals", lambda client: client.getdel("gw:passkey:1")) == b"{}"
     server.put("approvals", "sandbox.apply")
+    server.put("approvals", "sandbox.plan")
     answers(server, "applier", "approvals")
+    answers(server, "planner", "approvals")
     newest = server.on_loop("approvals", lambda client: PlanView(client).newest())
 
     assert [one.id for one in newest] == ["plan-1"]
     assert taken(server, "applier", "sandbox.apply") is not None
+    assert taken(server, "planner", "sandbox.plan") is not None
     for words in (
         ("LPUSH", "q:sandbox.read", "{}"),
-        ("LPUSH", "q:sandbox.plan", "{}"),
+        ("BLMPOP", 1, 1, "q:sandbox.plan", "RIGHT"),
         ("BLMPOP", 1, 1, "q:sandbox.apply", "RIGHT"),
         ("BLMPOP", 1, 1, "r:gateway-1", "LEFT"),
         ("RPUSH", "r:approvals-1", "{}"),
@@ -312,7 +315,7 @@ def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
 
 
 @pytest.mark.promise("redis-planner-user")
-def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
+def test_the_planners_user_adds_plans_and_reads_those_that_it_is_told_of(server: Server) -> None:
     server.put("gateway", "sandbox.plan")
     plan = PLAN.model_copy(update={"id": "plan-2"})
 
@@ -320,19 +323,23 @@ def test_the_planners_user_adds_plans_and_reads_none(server: Server) -> None:
     assert taken(server, "planner", "sandbox.plan") == ("sandbox.plan", [b"{}"])
     announces(server, "planner", Role.PLAN)
     answers(server, "planner", "gateway")
-    PlanStore(connect(server.url("planner"), timeout_s=2)).add(plan, SEALED)
+    store = PlanStore(connect(server.url("planner"), timeout_s=2))
+    store.add(plan, SEALED)
+    store.add(plan.model_copy(update={"id": "plan-3", "undoes": "plan-2"}), SEALED)
+    undone = store.load("plan-2")
+    assert undone is not None
+    assert undone.undone_by == "plan-3"
     assert server.on_loop("gateway", lambda client: PlanView(client).load("plan-2"))
     HistoryStore(connect(server.url("planner"), timeout_s=2)).tell("plan-2", "{}", keep_s=60)
     for words in (
         ("LPOP", "wk:story:plan-2"),
         ("HSET", "wk:history", "plan-1", "{}"),
-        ("HGETALL", "wk:plan:plan-1"),
+        ("EVALSHA", "0" * 40, 1, "wk:plan:plan-1"),
         ("DEL", "wk:plan:plan-1"),
         ("ZREVRANGE", "wk:plans", 0, 9),
         ("SET", "wk:spent:1", "1"),
         ("PUBLISH", "gw:mcp:wire", "x"),
         ("SUBSCRIBE", "wk:moved"),
-        ("RPUSH", "r:approvals-1", "{}"),
         *((("BLMPOP", 1, 1, f"q:sandbox.{role}", "RIGHT")) for role in ("read", "apply")),
         *((("LINDEX", f"q:sandbox.{role}", -1)) for role in ("read", "apply")),
         *((("LPUSH", f"q:sandbox.{role}", "{}")) for role in ("read", "plan", "apply")),

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import redis
 from mcp import Client
-from mcp.client.session import ElicitationFnT
+from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
@@ -105,11 +105,12 @@ class Live:
         shows: httpx2.Auth | None = None,
         address: str = "",
         opens: ElicitationFnT | None = None,
+        hears: MessageHandlerFnT | None = None,
     ) -> AsyncIterator["Agent"]:
         """An agent: the official client, signed in; at the gateway, or at another `address`.
 
         `shows` is how it shows its token, if not as a bearer; `opens` is what its person does when
-        asked to open a page.
+        asked to open a page; `hears` is given what it is told without having asked.
         """
         bearer = {"Authorization": f"Bearer {token or self.token(subject, scope)}"}
         async with (
@@ -123,6 +124,7 @@ class Live:
                 streamable_http_client(address or self.mcp, http_client=http),
                 mode=mode,
                 elicitation_callback=opens,
+                message_handler=hears,
             ) as client,
         ):
             yield Agent(client=client, heard=self.heard)
@@ -136,6 +138,7 @@ class Live:
         shows: httpx2.Auth | None = None,
         address: str = "",
         opens: ElicitationFnT | None = None,
+        hears: MessageHandlerFnT | None = None,
     ) -> ResultT:
         """Runs a journey with one client; what fails in it is not wrapped in groups."""
         results: list[ResultT] = []
@@ -143,7 +146,7 @@ class Live:
 
         async def main() -> None:
             async with self.client(
-                subject, mode=mode, shows=shows, address=address, opens=opens
+                subject, mode=mode, shows=shows, address=address, opens=opens, hears=hears
             ) as agent:
                 try:
                     results.append(await journey(agent))

@@ -11,6 +11,7 @@ from bench.groups import (
     edge,
     idle,
     overload,
+    pages,
     peers,
     planning,
     queue,
@@ -29,5 +30,6 @@ GROUPS: Final = (
     Group(name="overload", about="ten times too many calls", measure=overload.measure),
     Group(name="scaling", about="more workers, more gateways", measure=scaling.measure),
     Group(name="idle", about="10,000 sessions that nobody uses", measure=idle.measure),
+    Group(name="pages", about="approval pages where much waits", measure=pages.measure),
     Group(name="starting", about="start and memory at rest", measure=starting.measure),
 )

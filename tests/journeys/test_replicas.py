@@ -97,6 +97,32 @@ def test_a_person_who_is_asked_to_open_the_page_approves_there_and_the_call_goes
     assert applied["status"] == "applied"
 
 
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+def test_one_call_waits_with_progress_and_goes_on_when_the_person_decides_at_another_process(
+    mode: str, live: Live, replicas: Fleet
+) -> None:
+    async def journey(agent: Agent) -> dict[str, Any]:
+        plan = await agent.facts(
+            "request_restart_deployment", namespace=live.namespace, name="nginx"
+        )
+
+        async def decide_while_it_waits() -> None:
+            waits = f"Waiting for a person to decide: {plan['approvalUrl']}"
+            while not any(waits in each for each in agent.heard):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            with Person(live) as person:
+                await anyio.to_thread.run_sync(person.approve, plan["approvalUrl"])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(decide_while_it_waits)
+            return await agent.facts("apply_approved_plan", planId=plan["planId"], waitSeconds=60)
+        raise AssertionError
+
+    applied = live.run(journey, mode=mode, address=replicas.mcp)
+
+    assert applied["status"] == "applied"
+
+
 def test_a_stolen_session_id_opens_nothing_at_any_replica(
     live: Live, replicas: Fleet, curl: httpx2.Client
 ) -> None:

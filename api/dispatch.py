@@ -14,9 +14,10 @@ from typing import Final, TypeAlias
 
 from api.admission import Admission
 from api.metrics import Metrics
+from api.worker_faults import fault_of
 from shared import request_ids
 from shared.envelopes import Envelope, pack
-from shared.errors import Fault, NoWorker, RedisUnavailable, Refusal, WorkerTimeout
+from shared.errors import NoWorker, RedisUnavailable, Refusal, WorkerTimeout
 from shared.logs import Log
 from shared.manifests import JSON
 from shared.messages import (
@@ -47,10 +48,6 @@ OnProgress: TypeAlias = Callable[[Progress], Awaitable[None]]
 Clock: TypeAlias = Callable[[], float]
 
 _log = Log("api.dispatch")
-
-
-class WorkerFailed(Fault):
-    """A worker failed in a way that has no name here; its log has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +140,22 @@ class Dispatch:
                 room = self._longest - held
                 return await self._asked(name, call, timeout_s, on_progress, longest=room)
 
+    async def send(self, cluster: str, call: Call, *, timeout_s: float) -> None:
+        """Has a worker do `call`; what becomes of it is to be seen elsewhere.
+
+        After `timeout_s` nobody starts on it any more.
+
+        Raises:
+            NoWorker: as `call`.
+            QueueFull: it could not be started in time.
+            RedisUnavailable: it was not queued, or nobody knows.
+        """
+        role = ROLE_OF[call.verb]
+        await self._require_worker(cluster, role)
+        name = queue(cluster, role)
+        envelope = self._envelope(secrets.token_urlsafe(16), call, timeout_s)
+        await self._mouth.put(name, pack(envelope, queue=name), longest=self._longest)
+
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers, as of at most `FRESH_S` ago.
 
@@ -219,15 +232,8 @@ class Dispatch:
         *,
         longest: int,
     ) -> JSON | Refusal:
-        call_id, now = secrets.token_urlsafe(16), self._clock()
-        envelope = Envelope(
-            id=call_id,
-            request=request_ids.current() or secrets.token_hex(16),
-            reply_to=self._replies,
-            sent_at=now,
-            deadline=now + timeout_s,
-            call=call.model_dump(mode="json"),
-        )
+        call_id = secrets.token_urlsafe(16)
+        envelope = self._envelope(call_id, call, timeout_s)
         replies = self._waiting[call_id] = asyncio.Queue()
         latest = asyncio.get_running_loop().time() + timeout_s
         try:
@@ -242,6 +248,17 @@ class Dispatch:
             ) from None
         finally:
             del self._waiting[call_id]
+
+    def _envelope(self, call_id: str, call: Call, timeout_s: float) -> Envelope:
+        now = self._clock()
+        return Envelope(
+            id=call_id,
+            request=request_ids.current() or secrets.token_hex(16),
+            reply_to=self._replies,
+            sent_at=now,
+            deadline=now + timeout_s,
+            call=call.model_dump(mode="json"),
+        )
 
     async def _read(self) -> None:
         """Takes answers until it is cancelled; an answer that nobody waits for is dropped."""
@@ -274,19 +291,6 @@ async def _last_of(replies: asyncio.Queue[Reply], on_progress: OnProgress | None
         elif isinstance(reply, Refused):
             return Refusal(code=reply.code, message=reply.message, details=reply.details)
         elif isinstance(reply, Failed):
-            raise _fault(reply)
+            raise fault_of(reply)
         else:
             return reply.body
-
-
-def _fault(reply: Failed) -> Fault:
-    """The worker's fault as an exception of the same kind, so that it is answered the same way."""
-    kind = _FAULTS.get(reply.code, WorkerFailed)
-    return kind(reply.message)
-
-
-def _kinds(kind: type[Fault]) -> list[type[Fault]]:
-    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
-
-
-_FAULTS: Final = {kind.code: kind for kind in reversed(_kinds(Fault)) if kind is not Fault}

@@ -25,6 +25,7 @@ from api.provider import Provider, ProviderMisfit, ProviderUnavailable
 from api.refusing import Refusals
 from api.review import Review
 from api.reviewed import stamp_of
+from api.rollback_pages import RollbackPages
 from shared.addresses import origin_of
 from shared.errors import Refusal
 from shared.settings import GatewaySettings
@@ -82,6 +83,7 @@ class Pages:
         streams = Streams(login=login, ear=ear, now=now)
         self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
         self._history = HistoryPages(frame=self._frame, review=review, memory=memory, now=now)
+        self._rollbacks = RollbackPages(frame=self._frame, review=review, refusals=self._refusals)
         self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)
 
     def router(self) -> APIRouter:
@@ -90,6 +92,7 @@ class Pages:
         self._inbox.add_to(router)
         self._history.add_to(router)
         self._passkeys.add_to(router)
+        self._rollbacks.add_to(router)
         for method, path, page in (
             ("GET", f"{HOME}/static/{{name}}", self.asset),
             ("GET", SIGN_IN, self.sign_in_page),
@@ -126,6 +129,8 @@ class Pages:
             "live": Watched(events=plan_path(plan_id, "events"), stamp=stamp_of(found)),
             "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
             "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
+            "rollback_token": forms.form_token(person.cookie, f"{path}/rollback"),
+            "apply_token": forms.form_token(person.cookie, f"{path}/apply"),
         }
         return self._frame.html("plan.html", values, person=person)
 

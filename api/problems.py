@@ -60,6 +60,11 @@ _NOT_APPROVER = _Page(403, "You may not decide this", "Send the link to somebody
 _NOT_PROVEN = _Page(403, "The sign-in does not prove this approval", _AGAIN)
 _DECIDED = _Page(409, "This was decided already", _LOOK)
 _OVER = _Page(409, "Too late", _ASK_ANEW)
+_NO_ROLLBACK = _Page(
+    409,
+    "No rollback can be planned",
+    "Nothing was changed. Ask an agent for the change that you want, on the cluster as it is now.",
+)
 _FOREIGN = _Page(
     403, "Nothing was done", "Open the plan from your inbox and use the buttons there."
 )
@@ -113,6 +118,9 @@ _PAGES: Final[Mapping[str, _Page]] = {
     "already_approved_by_you": _Page(
         409, "You have approved this already", "Send the link to a colleague who may, too."
     ),
+    "rollback_nothing": _NO_ROLLBACK,
+    "rollback_overtaken": _NO_ROLLBACK,
+    "rollback_too_early": _NO_ROLLBACK,
     "reason_too_long": _Page(422, "The reason is too long", "Go back and shorten it."),
     "namespace_not_typed": _Page(
         422, "The namespace was not confirmed", "Go back and type the namespace as it is written."

@@ -4,31 +4,31 @@ Only sealed bytes are shown, after the seal was checked. Nothing is decided here
 who may approve and whether a login proves it; this module carries its questions and answers.
 """
 
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from anyio.to_thread import run_sync as in_thread
-from pydantic import ValidationError
 
+from api import rollbacks
 from api.board import Board
 from api.freshness import rechecked
 from api.reviewed import (
     Reviewed,
     Unshown,
     checked,
+    concerning,
     may_look,
     no_such_plan,
-    rules_for,
+    viewed_by,
 )
 from api.sources import Sources
+from api.statements import statement_about
 from shared.approvals import SignedStatement
-from shared.approver_rules import approver_refusal
 from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
 from shared.messages import Announcement, Call, ChallengeCall, DenyCall, ProofCall
 from shared.passkeys import Assertion
-from shared.plans import MAX_REASON_LENGTH, Identity, Plan
+from shared.plans import MAX_REASON_LENGTH, Identity, Plan, State
 from shared.seals import encrypt_proof, proof_key_from_text
 
 DECISION_TIMEOUT_S: Final = 15.0
@@ -54,7 +54,7 @@ class Review:
         """
         listing = await self._board.newest()
         return tuple(
-            one if isinstance(one, Unshown) else _for(viewer, groups, one, listing.workers)
+            one if isinstance(one, Unshown) else viewed_by(viewer, groups, one, listing.workers)
             for one in listing.plans
             if isinstance(one, Unshown) or may_look(viewer, groups, one.plan, listing.workers)
         )
@@ -69,7 +69,8 @@ class Review:
             NoWorker: no worker lives to say who may look, or from which to learn the seal's key.
         """
         workers = await self._dispatch.workers()
-        return _concerning(viewer, groups, await self._found(plan_id, workers), workers)
+        found = concerning(viewer, groups, await self._found(plan_id, workers), workers)
+        return await self._linked(found, workers)
 
     async def glance(
         self, plan_id: str, viewer: Identity, groups: frozenset[str]
@@ -80,7 +81,8 @@ class Review:
             Fault: as `look`.
         """
         workers = await self._dispatch.workers()
-        return _concerning(viewer, groups, await self._board.one(plan_id, workers), workers)
+        found = concerning(viewer, groups, await self._board.one(plan_id, workers), workers)
+        return await self._linked(found, workers)
 
     async def approvals_of(self, viewer: Identity, *, since: int) -> int:
         """Counts the plans that `viewer` approved since then (epoch seconds), by their receipts.
@@ -115,6 +117,13 @@ class Review:
             Fault: as `look`.
         """
         return await self._rechecked(await self.glance(plan_id, viewer, groups), viewer)
+
+    async def _linked(
+        self, found: Reviewed | Refusal, workers: tuple[Announcement, ...]
+    ) -> Reviewed | Refusal:
+        if isinstance(found, Refusal) or not found.undone_by:
+            return found
+        return rollbacks.linked(found, await self._board.one(found.undone_by, workers))
 
     async def _rechecked(self, found: Reviewed | Refusal, viewer: Identity) -> Reviewed | Refusal:
         if isinstance(found, Refusal):
@@ -155,7 +164,7 @@ class Review:
         answer = await self._call(shown.plan, call, approver)
         if isinstance(answer, Refusal):
             return answer
-        return _statement_about(shown, approver, answer)
+        return statement_about(shown, approver, answer)
 
     async def sealed_proof(self, signed: SignedStatement, token: str) -> str | Refusal:
         """Returns the ID token of a fresh login, readable for the applier alone.
@@ -195,7 +204,9 @@ class Review:
             sealed_token=sealed_token,
             assertion=assertion,
         )
-        return await self._call(shown.plan, call, statement.approver)
+        answer = await self._call(shown.plan, call, statement.approver)
+        await rollbacks.go_on(shown.plan, answer, self._dispatch)
+        return answer
 
     async def deny(
         self, plan_id: str, *, reason: str, approver: Identity, groups: frozenset[str]
@@ -218,6 +229,35 @@ class Review:
         )
         answer = await self._call(shown.plan, call, approver)
         return answer if isinstance(answer, Refusal) else None
+
+    async def rollback(
+        self, plan_id: str, approver: Identity, groups: frozenset[str]
+    ) -> str | Refusal:
+        """Returns the id of a plan that undoes this one, which needs an approval of its own.
+
+        Raises:
+            Fault: Redis, the worker or the dispatcher did not work.
+        """
+        shown = await self._found(plan_id)
+        if isinstance(shown, Refusal):
+            return shown
+        return await rollbacks.requested(shown.plan, approver, groups, self._dispatch)
+
+    async def apply(self, plan_id: str, viewer: Identity, groups: frozenset[str]) -> Refusal | None:
+        """Asks the applier for an approved rollback, which has no agent; None when it is asked.
+
+        Raises:
+            Fault: Redis or the dispatcher did not work.
+        """
+        found = await self.glance(plan_id, viewer, groups)
+        if isinstance(found, Refusal):
+            return found
+        if not found.plan.undoes or found.state is not State.APPROVED:
+            return Refusal(
+                code="already_decided", message="This is no rollback that waits to be applied."
+            )
+        await rollbacks.have_applied(found.plan, self._dispatch)
+        return None
 
     async def _as_shown(self, plan_id: str, digest: str) -> Reviewed | Refusal:
         """The plan, if it is still the one that the person saw."""
@@ -242,57 +282,3 @@ class Review:
         if not learnt:
             raise NoWorker("No applier is running, so nothing can be approved.")
         return learnt[0]
-
-
-def _for(
-    viewer: Identity, groups: frozenset[str], seen: Reviewed, workers: tuple[Announcement, ...]
-) -> Reviewed:
-    """What is seen, with whether the viewer could approve it."""
-    rules = rules_for(seen.plan, workers)
-    refusal = approver_refusal(rules, seen.plan, viewer, groups=groups)
-    return replace(seen, viewer_refusal=refusal)
-
-
-def _concerning(
-    viewer: Identity,
-    groups: frozenset[str],
-    found: Reviewed | Refusal,
-    workers: tuple[Announcement, ...],
-) -> Reviewed | Refusal:
-    """What was found, for its requester and its approvers alone.
-
-    Raises:
-        NoWorker: no worker lives to say who may look.
-    """
-    if isinstance(found, Refusal):
-        return found
-    if may_look(viewer, groups, found.plan, workers):
-        return _for(viewer, groups, found, workers) if found.cluster_live else found
-    if not found.cluster_live:
-        raise NoWorker("No worker is running to say who may look at this plan.")
-    return Refusal(
-        code="not_an_approver",
-        message="You are neither the requester of this plan nor one of its approvers.",
-    )
-
-
-def _statement_about(
-    shown: Reviewed, approver: Identity, answer: JSON
-) -> SignedStatement | Refusal:
-    """The answer as a statement about exactly this plan and person; another one is refused."""
-    try:
-        signed = SignedStatement.model_validate(answer)
-    except ValidationError:
-        return _wrong_statement()
-    statement = signed.statement
-    about = (statement.plan_id, statement.plan_digest, statement.approver, statement.cluster_id)
-    if about != (shown.plan.id, shown.digest, approver, shown.plan.cluster.id):
-        return _wrong_statement()
-    return signed
-
-
-def _wrong_statement() -> Refusal:
-    return Refusal(
-        code="statement_of_another_plan",
-        message="The answer to the approval was about another plan or person.",
-    )

@@ -5,16 +5,16 @@ Values and pure checks; who asks, and what is then done, is in `api.review`.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from api.sources import Pins
 from shared.approvals import SignedReceipt, read_signed_receipt, read_signed_receipts
-from shared.approver_rules import ApproverRule
+from shared.approver_rules import ApproverRule, approver_refusal
 from shared.closings import Closing
 from shared.digests import base64url, words
-from shared.errors import Refusal
+from shared.errors import NoWorker, Refusal
 from shared.messages import Announcement
 from shared.outcomes import Check, Outcome
 from shared.plans import Identity, Plan, State, state_at
@@ -40,6 +40,8 @@ class Reviewed:
     decided_by: Identity | None = None
     decided_reason: str = ""
     decided_at: int | None = None
+    undone_by: str = ""
+    """Id of the plan that was last asked for to undo this one; empty where there is none."""
     check: Check | None = None
     """Whether the cluster still is as planned on; None: nobody could tell just now."""
     viewer_refusal: Refusal | None = None
@@ -72,6 +74,7 @@ class Reviewed:
             self.check and self.check.changed,
             self.outcome and self.outcome.model_dump(mode="json"),
             self.decided_at,
+            self.undone_by,
             self.viewer_refusal and self.viewer_refusal.code,
         )
 
@@ -140,6 +143,38 @@ def may_look(
     return any(rule.covers(plan) and rule.names(viewer, groups) for rule in rules)
 
 
+def viewed_by(
+    viewer: Identity, groups: frozenset[str], seen: Reviewed, workers: tuple[Announcement, ...]
+) -> Reviewed:
+    """What is seen, with whether the viewer could approve it."""
+    rules = rules_for(seen.plan, workers)
+    refusal = approver_refusal(rules, seen.plan, viewer, groups=groups)
+    return replace(seen, viewer_refusal=refusal)
+
+
+def concerning(
+    viewer: Identity,
+    groups: frozenset[str],
+    found: Reviewed | Refusal,
+    workers: tuple[Announcement, ...],
+) -> Reviewed | Refusal:
+    """What was found, for its requester and its approvers alone.
+
+    Raises:
+        NoWorker: no worker lives to say who may look.
+    """
+    if isinstance(found, Refusal):
+        return found
+    if may_look(viewer, groups, found.plan, workers):
+        return viewed_by(viewer, groups, found, workers) if found.cluster_live else found
+    if not found.cluster_live:
+        raise NoWorker("No worker is running to say who may look at this plan.")
+    return Refusal(
+        code="not_an_approver",
+        message="You are neither the requester of this plan nor one of its approvers.",
+    )
+
+
 def rules_for(plan: Plan | Closing, workers: tuple[Announcement, ...]) -> tuple[ApproverRule, ...]:
     """Returns the approver rules of the plan's cluster, as its workers announce them."""
     return tuple(
@@ -202,6 +237,7 @@ def _reviewed(
         decided_by=_identity(record.decided_by),
         decided_reason=record.decided_reason or "",
         decided_at=record.decided_at,
+        undone_by=record.undone_by or "",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from api.moments import Moment, moment
 from api.reviewed import Reviewed
+from api.rollbacks import may_be_undone
 from api.shown_objects import ShownObject, shown_object
 from api.shown_outcomes import Result, Tone, explained, results, state_in_words
 from shared.approvals import SignedReceipt
@@ -104,6 +105,18 @@ class Sheet:
         return refusal is None or refusal.code == "four_eyes"
 
     @property
+    def undoable(self) -> bool:
+        """Says whether a button that asks for a rollback would be of use to the viewer."""
+        reviewed = self.reviewed
+        written = may_be_undone(reviewed.state, reviewed.outcome)
+        return written and reviewed.cluster_live and self.may_deny
+
+    @property
+    def went_wrong(self) -> bool:
+        """Says whether what was applied did not come out well, so that undoing it is likely."""
+        return self.tone == "bad"
+
+    @property
     def high(self) -> bool:
         """Says whether the plan asks for more than a glance."""
         return self.reviewed.plan.risk.level == "high"
@@ -130,7 +143,7 @@ def became(reviewed: Reviewed, *, now: int) -> Became | None:
     return Became(
         label=label,
         tone=tone,
-        explained=explained(reviewed.state),
+        explained=explained(reviewed.state, by_agent=not reviewed.plan.undoes),
         how=_DECIDED.get(reviewed.state, "Approved" if reviewed.receipt else "Decided"),
         by=by,
         at=None if at is None else moment(at, now=now),
@@ -148,7 +161,7 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
         reviewed=reviewed,
         label=label,
         tone=tone,
-        explained=explained(reviewed.state),
+        explained=explained(reviewed.state, by_agent=not plan.undoes),
         created=moment(plan.created_at, now=now),
         expires=moment(plan.expires_at, now=now),
         apply_before=moment(receipt.receipt.apply_before, now=now) if receipt else None,

@@ -38,6 +38,9 @@ _EXPLAINED: Final[dict[State, str]] = {
     State.STALE: "The objects changed after the plan was made, so it was not applied.",
     State.SUPERSEDED: "The agent asked for another plan in its place.",
 }
+_OF_ROLLBACKS: Final[dict[State, str]] = {
+    State.APPROVED: "The worker applies exactly this plan, once, when it is asked to.",
+}
 _ROLLOUTS: Final[dict[Verdict, tuple[str, Tone]]] = {
     Verdict.FAILED: ("Applied, but the rollout failed", "bad"),
     Verdict.PROGRESSING: ("Applied, the rollout goes on", "wait"),
@@ -89,9 +92,9 @@ def in_words(state: State, verdicts: Collection[Verdict] = ()) -> tuple[str, Ton
     return _STATES[state]
 
 
-def explained(state: State) -> str:
-    """Returns what a state means, in a sentence."""
-    return _EXPLAINED[state]
+def explained(state: State, *, by_agent: bool = True) -> str:
+    """Returns what a state means, in a sentence; a rollback has no agent."""
+    return _EXPLAINED[state] if by_agent else _OF_ROLLBACKS.get(state, _EXPLAINED[state])
 
 
 def results(outcome: Outcome | None) -> tuple[Result, ...]:

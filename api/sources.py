@@ -25,6 +25,9 @@ class Dispatcher(Protocol):
     ) -> JSON | Refusal:
         """Returns the body of a worker's answer, or its refusal; raises faults."""
 
+    async def send(self, cluster: str, call: Call, *, timeout_s: float) -> None:
+        """Has a worker do a call without waiting for its answer; raises faults."""
+
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers."""
 

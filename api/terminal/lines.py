@@ -97,6 +97,7 @@ def _asked(plan: Plan) -> Iterator[str]:
     sure = {
         "verified": "the worker verified the requester's token",
         "gateway-asserted": "the gateway says so; the worker did not see the requester's token",
+        "pages-asserted": "the approval pages say so; no agent asked",
     }
     yield ""
     yield "WHO ASKED"
@@ -104,6 +105,8 @@ def _asked(plan: Plan) -> Iterator[str]:
     yield _fact("at", plan.requester.iss)
     yield _fact("program", plan.requester.client_id)
     yield f"  {'how sure':<{LABEL}} {sure[plan.requester.assurance]}"
+    if plan.undoes:
+        yield _fact("undoes plan", plan.undoes)
     for manager in plan.managers:
         yield _fact("also owns", manager)
 

@@ -48,6 +48,7 @@ from shared.messages import (
     ProofCall,
     RecheckCall,
     Role,
+    RollbackCall,
 )
 from shared.outcomes import Check
 from shared.plans import (
@@ -262,6 +263,10 @@ class FakeWorkers:
         self.approvers = {Identity(iss=ISSUER, sub=ADA)}
         self.namespaces: set[str] = set()
         self.calls: list[Call] = []
+        self.sent: list[Call] = []
+        """What nobody waits for."""
+        self.unsent: Fault | None = None
+        self.no_rollback: Refusal | None = None
         self.changed: tuple[str, ...] = ()
         """What the cluster has changed of every plan's objects."""
         self.rechecks: list[str] = []
@@ -329,8 +334,26 @@ class FakeWorkers:
             return self._challenge(call)
         if isinstance(call, ProofCall):
             return self._prove(call)
+        if isinstance(call, RollbackCall):
+            return self._rollback(call)
         assert isinstance(call, DenyCall)
         return self._deny(call)
+
+    async def send(self, cluster: str, call: Call, *, timeout_s: float) -> None:
+        assert (cluster, timeout_s > 0) == ("local", True)
+        if self.unsent:
+            raise self.unsent
+        self.sent.append(call)
+
+    def _rollback(self, call: RollbackCall) -> JSON | Refusal:
+        if self.no_rollback:
+            return self.no_rollback
+        who = call.approver.model_dump(include={"iss", "sub"})
+        requester = Requester(client_id="approval pages", assurance="pages-asserted", **who)
+        made = make_plan(
+            id="R0llback", undoes=call.plan_id, reason="", requester=requester, summary="Rollback"
+        )
+        return {"plan_id": self.add(made).id}
 
     def _recheck(self, call: RecheckCall) -> JSON | Refusal:
         self.rechecks.append(call.plan_id)

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from api import dispatch
 from api.admission import Admission
-from api.dispatch import Dispatch, WorkerFailed
+from api.dispatch import Dispatch
+from api.worker_faults import WorkerFailed
 from dev.redis_server import free_port
 from shared.envelopes import Envelope, unpack
 from shared.errors import (
@@ -111,6 +112,20 @@ def test_the_call_reaches_its_queue_with_deadline_and_reply_list(redis_url: str)
         assert (envelope.deadline, envelope.reply_to) == (NOW + 5, "r:me")
         await stage.reply(Answer(id=envelope.id, body={"x": 1}))
         assert await call == {"x": 1}
+
+    play(redis_url, story)
+
+
+def test_a_call_is_sent_without_waiting_for_its_answer(redis_url: str) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.announce("w", "a")
+        call = ApplyCall(plan_id="p")
+        await stage.dispatch.send("local", call, timeout_s=60)
+        envelope = await stage.next_call("local.apply")
+        assert (envelope.call, envelope.deadline) == (call.model_dump(mode="json"), NOW + 60)
+        await stage.reply(Answer(id=envelope.id, body=None))
+        with pytest.raises(NoWorker):
+            await stage.dispatch.send("elsewhere", call, timeout_s=60)
 
     play(redis_url, story)
 

@@ -12,7 +12,8 @@ import pytest
 import redis
 from celery import Celery
 
-from api.dispatch import Dispatch, WorkerFailed
+from api.dispatch import Dispatch
+from api.worker_faults import WorkerFailed
 from shared.audit import verify
 from shared.envelopes import MAX_ENVELOPE_BYTES, Envelope, pack
 from shared.errors import ClusterTimeout, NoWorker, Refusal

@@ -8,7 +8,7 @@ from tests.api.stage import make_object
 from tests.api.test_pages import HOSTILE
 from tests.browser.conftest import Site, Watch, sign_in
 from tests.browser.looking import INJECTIONS
-from tests.browser.plans import fresh_plan
+from tests.browser.plans import fresh_plan, rich
 
 pytestmark = pytest.mark.browser
 
@@ -51,17 +51,36 @@ def test_a_plan_is_denied_with_the_keyboard_alone(page: Page, site: Site, plan: 
 
 
 def test_the_pages_work_without_any_script(chromium: Browser, site: Site, plan: Plan) -> None:
+    """Found, filtered, unfolded, approved, taken back, remembered: by links and forms alone."""
     context = chromium.new_context(java_script_enabled=False)
     try:
         page = context.new_page()
-        sign_in(page, site, f"/approvals/{plan.id}")
+        sign_in(page, site)
+        expect(page.locator("#live")).to_have_text("Reload to see what is new.")
+        page.get_by_text("Search and filter").click()
+        page.get_by_role("searchbox").fill(plan.id)
+        page.get_by_role("button", name="Show").click()
+        page.locator(".row").click()
+        page.get_by_text("The exact request to Kubernetes").click()
+        expect(page.locator(".write .lines")).to_be_visible()
+
         page.get_by_role("button", name="Approve").click()
         page.locator("button[value=dev-approver]").click()
         page.wait_for_url(f"{site.base}/approvals/{plan.id}")
+        assert site.workers.state(plan) is State.APPROVED
+
+        page.get_by_role("textbox", name="Reason").fill("Not yet")
+        page.get_by_role("button", name="Revoke").click()
+        expect(page.locator(".badges")).to_contain_text("Approval taken back")
+        page.get_by_role("link", name="Timeline").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(plan.summary)
+        page.goto(f"{site.base}/approvals")
+        page.get_by_role("link", name="History").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("History")
     finally:
         context.close()
 
-    assert site.workers.state(plan) is State.APPROVED
+    assert site.workers.state(plan) is State.REVOKED
 
 
 def test_somebody_else_signing_in_does_not_approve(page: Page, site: Site, plan: Plan) -> None:
@@ -122,11 +141,21 @@ def test_a_script_that_got_in_would_not_run(page: Page, site: Site, watch: Watch
     assert watch.violations
 
 
-def test_a_page_weighs_little(page: Page, site: Site, plan: Plan) -> None:
+def test_a_page_weighs_little_and_asks_nobody_else_for_anything(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    """Inbox, history and a plan with something in every place, each with all that it loads."""
+    plan = site.workers.add(fresh_plan("weight", **rich()))
     sign_in(page, site)
-    sizes: list[int] = []
-    page.on("response", lambda response: sizes.append(len(response.body())))
 
-    page.goto(f"{site.base}/approvals/{plan.id}", wait_until="load")
+    for path in ("/history", "", f"/{plan.id}"):
+        page.goto(f"{site.base}/approvals{path}", wait_until="load")
+        assert 20_000 < page.evaluate(WEIGHT) < 60_000, path
 
-    assert sum(sizes) < 60_000
+    assert (watch.violations, watch.foreign) == ([], [])
+
+
+WEIGHT = """() => performance.getEntries()
+  .filter((one) => ['navigation', 'resource'].includes(one.entryType))
+  .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
+"""Page, style sheet, scripts and pictures, as they are before compression."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import RedisUnavailable
+from shared.errors import NoWorker, RedisUnavailable
 from shared.plans import Plan, State
 from tests.api.stage import ADA, ISSUER, NOW, Stage, make_plan, staged
 
@@ -40,6 +40,19 @@ def test_who_comes_too_late_is_told_who_decided_what_when_and_why(stage: Stage, 
     assert answer.status_code == 409
     for shown in ("Denied", "boss", "5 seconds ago", "UTC", "not before the freeze ends"):
         assert shown in answer.text, shown
+
+
+def test_who_decided_while_no_worker_ran_is_led_back_to_the_plan(stage: Stage, plan: Plan) -> None:
+    for action in ("approve", "deny"):
+        page = stage.browser.form(f"/approvals/{plan.id}", f"/{action}")
+        stage.workers.fault = NoWorker("No applier is running.")
+
+        answer = stage.browser.post(page.action, page.fields)
+
+        assert answer.status_code == 503
+        assert "No worker is running" in answer.text
+        assert f'href="/approvals/{plan.id}">Back to the plan' in answer.text
+        stage.workers.fault = None
 
 
 def test_who_may_no_longer_look_is_told_nothing_of_it(stage: Stage, plan: Plan) -> None:

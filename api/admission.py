@@ -12,7 +12,7 @@ class Admission:
 
     Nobody may have more than half of the places that the others leave: one alone gets half, n that
     always want more settle at 1/(n+1) each. So a noisy client slows itself down and a quiet one is
-    served.
+    served. The queue itself has the same rule for what waits in it, whoever put it there.
     """
 
     def __init__(self, places: int) -> None:
@@ -20,8 +20,8 @@ class Admission:
         self._taken: Counter[tuple[str, str]] = Counter()
 
     @asynccontextmanager
-    async def place(self, queue_name: str, subject: str) -> AsyncIterator[int]:
-        """Holds a place while the block runs; yields how many the subject held before.
+    async def place(self, queue_name: str, subject: str) -> AsyncIterator[None]:
+        """Holds a place while the block runs.
 
         Raises:
             QueueFull: there is none, or none for this subject.
@@ -34,7 +34,7 @@ class Admission:
             raise QueueFull("Too many calls are waiting; try again in a few seconds.")
         self._taken[mine] += 1
         try:
-            yield held
+            yield
         finally:
             self._taken[mine] -= 1
             if not self._taken[mine]:

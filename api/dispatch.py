@@ -7,14 +7,15 @@ Celery is not imported here: `shared.envelopes` writes its messages.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from api.admission import Admission
+from api.leaving import Leaving
 from api.metrics import Metrics
-from api.worker_faults import fault_of
+from api.verdicts import OnProgress, Reply, verdict
 from shared import request_ids
 from shared.envelopes import Envelope, pack
 from shared.errors import NoWorker, RedisUnavailable, Refusal, WorkerTimeout
@@ -23,18 +24,14 @@ from shared.manifests import JSON
 from shared.messages import (
     ROLE_OF,
     Announcement,
-    Answer,
     Call,
-    Failed,
-    Progress,
-    Refused,
     Role,
     queue,
 )
 from shared.questions import namespace_refusal
 from shared.stores.announcements import announced
 from shared.stores.connection import AsyncRedis
-from shared.stores.queues import QueueMouth
+from shared.stores.queues import Parcel, QueueMouth
 from shared.stores.replies import next_replies, reply_key
 
 FRESH_S: Final = 1.0
@@ -43,8 +40,6 @@ FRESH_S: Final = 1.0
 READ_S: Final = 1.0
 PAUSE_S: Final = 0.5
 
-Reply: TypeAlias = Answer | Refused | Failed | Progress
-OnProgress: TypeAlias = Callable[[Progress], Awaitable[None]]
 Clock: TypeAlias = Callable[[], float]
 
 _log = Log("api.dispatch")
@@ -90,6 +85,7 @@ class Dispatch:
         self._longest = max_in_flight
         self._admission = Admission(max_in_flight)
         self._mouth = QueueMouth(redis)
+        self._leaving = Leaving(redis, self._mouth)
         self._waiting: dict[str, asyncio.Queue[Reply]] = {}
         self._known: _Known | None = None
         self._unknown: _Unknown | None = None
@@ -103,6 +99,7 @@ class Dispatch:
 
     async def stop(self) -> None:
         """Stops reading; calls that still wait run into their deadlines."""
+        await self._leaving.settle()
         self._stopped.set()  # the cancellation can get lost, see `_asked`
         if self._reader is not None:
             self._reader.cancel()
@@ -121,8 +118,8 @@ class Dispatch:
     ) -> JSON | Refusal:
         """Has a worker do `call` and returns the body of its answer, or its refusal.
 
-        `subject` is who asks, for fairness only. After `timeout_s` nobody starts on it any more; a
-        worker that had started may still finish.
+        `subject` is who asks, for fairness only. After `timeout_s`, or when this is cancelled,
+        nobody starts on it any more, and a worker that had started on a read or a plan stops.
 
         Raises:
             NoWorker: no live worker serves this cluster in this role; within a second.
@@ -134,11 +131,9 @@ class Dispatch:
         role = ROLE_OF[call.verb]
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
-        async with self._admission.place(name, subject) as held:
+        async with self._admission.place(name, subject):
             with self._metrics.with_workers(role):
-                # However many replicas one subject fills: whoever holds fewer places finds room.
-                room = self._longest - held
-                return await self._asked(name, call, timeout_s, on_progress, longest=room)
+                return await self._asked(name, call, timeout_s, on_progress, subject=subject)
 
     async def send(self, cluster: str, call: Call, *, timeout_s: float) -> None:
         """Has a worker do `call`; what becomes of it is to be seen elsewhere.
@@ -154,7 +149,7 @@ class Dispatch:
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
         envelope = self._envelope(secrets.token_urlsafe(16), call, timeout_s)
-        await self._mouth.put(name, pack(envelope, queue=name), longest=self._longest)
+        await self._mouth.put(_parcel(name, envelope, envelope.id), longest=self._longest)
 
     async def workers(self) -> tuple[Announcement, ...]:
         """Returns the live workers, as of at most `FRESH_S` ago.
@@ -230,22 +225,26 @@ class Dispatch:
         timeout_s: float,
         on_progress: OnProgress | None,
         *,
-        longest: int,
+        subject: str,
     ) -> JSON | Refusal:
         call_id = secrets.token_urlsafe(16)
         envelope = self._envelope(call_id, call, timeout_s)
+        parcel = _parcel(name, envelope, subject)
         replies = self._waiting[call_id] = asyncio.Queue()
         latest = asyncio.get_running_loop().time() + timeout_s
         try:
             # Bounded by the client's own time-outs. Ours must not be around it: before Python 3.12
             # `asyncio.wait_for`, which redis-py sends with, can lose the cancellation.
-            await self._mouth.put(name, pack(envelope, queue=name), longest=longest)
+            await self._mouth.put(parcel, longest=self._longest)
             async with asyncio.timeout_at(latest):
-                return await _last_of(replies, on_progress)
+                return await verdict(replies, on_progress)
         except TimeoutError:
             raise WorkerTimeout(
                 f"The worker did not answer within {timeout_s:g} seconds."
             ) from None
+        except asyncio.CancelledError:
+            self._leaving.left(parcel, ROLE_OF[call.verb])
+            raise
         finally:
             del self._waiting[call_id]
 
@@ -282,15 +281,6 @@ class Dispatch:
                 waiter.put_nowait(reply)
 
 
-async def _last_of(replies: asyncio.Queue[Reply], on_progress: OnProgress | None) -> JSON | Refusal:
-    while True:
-        reply = await replies.get()
-        if isinstance(reply, Progress):
-            if on_progress is not None:
-                await on_progress(reply)
-        elif isinstance(reply, Refused):
-            return Refusal(code=reply.code, message=reply.message, details=reply.details)
-        elif isinstance(reply, Failed):
-            raise fault_of(reply)
-        else:
-            return reply.body
+def _parcel(name: str, envelope: Envelope, subject: str) -> Parcel:
+    message = pack(envelope, queue=name)
+    return Parcel(queue=name, message=message, call_id=envelope.id, subject=subject)

@@ -50,7 +50,7 @@ token_kid token_parts token_signature token_size token_type token_unknown_key
 _FAULTS: Final = """
 audit_unavailable bad_configuration clocks_differ cluster_fault cluster_throttled cluster_timeout
 cluster_unauthorized cluster_unreachable identity_provider_unavailable internal_fault list_expired
-no_worker queue_full redis_unavailable worker_timeout
+caller_left no_worker queue_full redis_unavailable worker_timeout
 """
 _ABOUT_MESSAGES: Final = """
 message_content_type message_no_deadline message_of_another_task message_renamed

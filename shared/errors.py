@@ -61,6 +61,12 @@ class ClocksDiffer(Fault):
     code = "clocks_differ"
 
 
+class CallerLeft(Fault):
+    """Nobody waits for the answer any more; what was asked is left as it is."""
+
+    code = "caller_left"
+
+
 class QueueFull(Fault):
     """The queue is so long that the call could not be answered in time."""
 

@@ -31,7 +31,7 @@ from shared.plans import (
 )
 from shared.requests import request_refusal
 from shared.seals import seal_plan
-from worker import guarding, loading, summaries
+from worker import errands, guarding, loading, summaries
 from worker.context import Context
 from worker.intents import Wanted
 from worker.notices import Event, Notice
@@ -54,7 +54,8 @@ def make_plan(call: PlanCall, context: Context) -> JSON | Refusal:
     """Returns `{"plan_id": …}`, or `{"no_change": […]}` when nothing would change.
 
     Raises:
-        Fault: Redis, the cluster or the audit log did not answer; no plan was made.
+        Fault: Redis, the cluster or the audit log did not answer, or nobody waits any more; no plan
+            was made.
     """
     # (1) read
     wanted = _wanted(call, context)
@@ -83,7 +84,8 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
     if all(item.action is Action.NO_OP for item in plan.objects):
         return {"no_change": [f"{item.kind}/{item.name}" for item in plan.objects]}
 
-    # (7) seal
+    # (7) seal, if somebody still wants it
+    errands.current().require_wanted()
     document = plan.document()
     unsealed = SealedPlan(document=document, seal="")
     if context.keys.seal is None:

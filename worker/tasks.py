@@ -26,9 +26,11 @@ from shared.messages import (
     Refused,
     Role,
 )
+from shared.stores import given_up
 from shared.stores.replies import push
-from worker.cluster import ending_in, left_s
+from worker import errands
 from worker.context import Context, Report, Verbs
+from worker.errands import Errand
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -59,7 +61,8 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
     now = context.clock()
     waited_s = now - envelope.sent_at
     context.metrics.taken(role, waited_s)
-    with ending_in(envelope.deadline - now):
+    errand = _errand(envelope, role, context, left_s=envelope.deadline - now)
+    with errands.on(errand):
         with context.metrics.at_work():
             reply = _reply(envelope, role, context, verbs)
         _send(context, envelope.reply_to, reply)
@@ -72,7 +75,22 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
         verb=verb,
         outcome=outcome,
         queue_ms=max(0, round(waited_s * 1000)),
+        kubernetes_ms=round(errand.asked_s * 1000),
         ms=round(took_s * 1000),
+    )
+
+
+def _errand(envelope: Envelope, role: Role, context: Context, *, left_s: float) -> Errand:
+    """What limits this call; an apply is ended whoever waits, since half of one is worse."""
+
+    def is_given_up() -> bool:
+        try:
+            return given_up.is_given_up(context.redis, envelope.id)
+        except Fault:  # then nobody knows
+            return False
+
+    return Errand(
+        latest=time.monotonic() + left_s, is_given_up=is_given_up, must_end=role is Role.APPLY
     )
 
 
@@ -147,7 +165,7 @@ def _pushed(context: Context, reply_to: str, reply: LastReply) -> None:
         try:
             push(context.redis, reply_to, reply)
         except RedisUnavailable:
-            if left_s() <= REPLY_AGAIN_S:
+            if errands.current().patience_s() <= REPLY_AGAIN_S:
                 raise
             time.sleep(REPLY_AGAIN_S)
         else:

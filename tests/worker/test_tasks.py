@@ -12,6 +12,7 @@ from shared.errors import ClusterTimeout, RedisUnavailable, Refusal
 from shared.messages import Role
 from shared.stores.replies import push
 from tests.worker.context import context_for
+from worker import errands
 from worker.context import Context, Report, Verb
 from worker.tasks import MAX_PROGRESS_TEXT, perform
 
@@ -130,7 +131,7 @@ def test_a_reply_that_cannot_be_sent_is_logged_and_forgotten(
         return "done"
 
     monkeypatch.setattr("worker.tasks.push", away)
-    monkeypatch.setattr("worker.tasks.left_s", lambda: 0.0)
+    monkeypatch.setattr("worker.errands.Errand.patience_s", lambda _: 0.0)
     with caplog.at_level(logging.INFO):
         assert replies(context, verb, APPLY, Role.APPLY) == []
     assert [record.msg for record in caplog.records][-3:] == [
@@ -175,3 +176,47 @@ def test_the_line_about_a_call_says_how_long_it_lay_in_the_queue(
         replies(context, lambda *_: None, READ, Role.READ)
     [done] = [r.fields for r in caplog.records if r.msg == "call.done"]  # type: ignore[attr-defined]  # set by `Log`
     assert done["queue_ms"] == 30_000
+
+
+@pytest.mark.promise("leaving-stops-no-apply")
+@pytest.mark.parametrize(
+    ("document", "role", "outcome"),
+    [(READ, Role.READ, "caller_left"), (APPLY, Role.APPLY, None)],
+    ids=["a read", "an apply"],
+)
+def test_a_read_for_which_nobody_waits_stops_and_an_apply_is_ended(
+    context: Context, document: Any, role: Role, outcome: str | None
+) -> None:
+    def verb(*_: object) -> str:
+        errands.current().require_wanted()
+        return "done"
+
+    context.redis.set("gw:left:c1", "")
+    [reply] = replies(context, verb, document, role)
+    assert reply.get("code") == outcome
+
+
+@pytest.mark.parametrize(
+    ("document", "role", "limited"), [(READ, Role.READ, True), (APPLY, Role.APPLY, False)]
+)
+def test_the_deadline_goes_on_to_the_cluster_but_an_apply_knows_none(
+    context: Context, document: Any, role: Role, limited: bool
+) -> None:
+    def verb(*_: object) -> str:
+        return str(errands.current().seconds_left(60.0))
+
+    [reply] = replies(context, verb, document, role)  # sent with ten seconds left
+    assert (float(reply["body"]) < 60.0) is limited
+
+
+def test_without_redis_a_read_goes_on(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> bool:
+        raise RedisUnavailable("Redis does not answer.")
+
+    def verb(*_: object) -> str:
+        errands.current().require_wanted()
+        return "done"
+
+    monkeypatch.setattr("worker.tasks.given_up.is_given_up", away)
+    [reply] = replies(context, verb, READ, Role.READ)
+    assert reply["body"] == "done"

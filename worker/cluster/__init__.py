@@ -11,7 +11,7 @@ from worker.cluster.errors import (
     NotSent,
 )
 from worker.cluster.paths import LEASE_NAMESPACE
-from worker.cluster.patience import FOR_A_WRITE_S, ending_in, left_s
+from worker.cluster.patience import FOR_A_WRITE_S
 from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, Written
 from worker.cluster.together import together
 
@@ -32,7 +32,5 @@ __all__ = [
     "MissingPermission",
     "NotSent",
     "Written",
-    "ending_in",
-    "left_s",
     "together",
 ]

@@ -1,8 +1,9 @@
 """One warm connection pool to one API server, and the rules of every call. Knows no kinds.
 
-Each call has a time limit; answers are bounded; redirects are never followed, since they would
-carry the token elsewhere. Reads are tried again once when a kept-alive connection turns out to be
-dead. Writes are not, since the server may have done them. Both are when the server asked for that.
+Each call has a time limit, its own or what is left of the errand's (`worker.errands`); answers are
+bounded; redirects are never followed, since they would carry the token elsewhere. Reads are tried
+again once when a kept-alive connection turns out to be dead. Writes are not, since the server may
+have done them. Both are when the server asked for that.
 """
 
 import socket
@@ -28,9 +29,10 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeout
 
 from shared.errors import ClusterFault, ClusterTimeout, ClusterUnreachable
+from worker import errands
 from worker.cluster.access import LOOPBACK, Access
 from worker.cluster.errors import NotSent, fault_of
-from worker.cluster.patience import FOR_A_WRITE_S, TOO_MANY, Throttled, left_s, patiently
+from worker.cluster.patience import FOR_A_WRITE_S, TOO_MANY, Throttled, patiently
 
 POOL_SIZE: Final = 32
 """Kept-alive connections: 16 task threads, some of which ask for several lists at once."""
@@ -101,9 +103,9 @@ class Connection:
         headers = {"Accept": accept} if accept else {}
         ask = partial(self._call, "GET", path, query, headers=headers)
         try:
-            return patiently(ask, at_most_s=left_s())
+            return patiently(ask, at_most_s=errands.current().patience_s())
         except _Dropped:
-            return patiently(ask, at_most_s=left_s())
+            return patiently(ask, at_most_s=errands.current().patience_s())
 
     def write(
         self, method: str, path: str, body: bytes, *, query: Query, content_type: str, verb: str
@@ -114,16 +116,16 @@ class Connection:
         """
         headers = {"Content-Type": content_type}
         ask = partial(self._call, method, path, query, headers=headers, body=body, verb=verb)
-        is_real = not query.get("dryRun")
-        return patiently(ask, at_most_s=min(FOR_A_WRITE_S, left_s()) if is_real else left_s())
+        is_real, left_s = not query.get("dryRun"), errands.current().patience_s()
+        return patiently(ask, at_most_s=min(FOR_A_WRITE_S, left_s) if is_real else left_s)
 
     @contextmanager
     def stream(self, path: str, query: Query, *, timeout_s: float | None = None) -> Iterator[Body]:
         """A GET whose body the caller reads piece by piece. Raises ClusterFault, also meanwhile."""
-        limit_s = timeout_s or self._timeout_s
+        limit_s = errands.current().seconds_left(timeout_s or self._timeout_s)
         opened = partial(self._opened, path, query, limit_s)
         with self._translated():
-            response = patiently(opened, at_most_s=left_s())
+            response = patiently(opened, at_most_s=errands.current().patience_s())
             try:
                 yield Body(response, until=time.monotonic() + limit_s, timeout_s=limit_s)
             finally:
@@ -149,12 +151,13 @@ class Connection:
         body: bytes | None = None,
         verb: str = "get",
     ) -> Answer:
-        until = time.monotonic() + self._timeout_s
+        limit_s = errands.current().seconds_left(self._timeout_s)
+        until = time.monotonic() + limit_s
         with self._timed(verb), self._translated():
-            response = self._send(method, path, query or {}, headers, body, self._timeout_s)
+            response = self._send(method, path, query or {}, headers, body, limit_s)
             try:
                 _refuse_bad(response, verb)
-                data = _bounded(Body(response, until=until, timeout_s=self._timeout_s))
+                data = _bounded(Body(response, until=until, timeout_s=limit_s))
             except BaseException:
                 response.close()
                 raise
@@ -192,13 +195,14 @@ class Connection:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """urllib3's exceptions, none of which is shown, since they hold URLs and addresses.
+        """One request: its time is counted, and none of urllib3's exceptions leaves it.
 
-        After a time-out no idle connection is kept: they may be half-open, too, and each would cost
-        a call as long a wait.
+        They hold URLs and addresses. After a time-out no idle connection is kept: they may be
+        half-open, too, and each would cost a call as long a wait.
         """
         try:
-            yield
+            with errands.current().asking():
+                yield
         except (NewConnectionError, ConnectTimeoutError, ProxyError) as error:
             raise NotSent("The API server cannot be reached.") from error
         except SSLError as error:

@@ -5,15 +5,10 @@ for the answer, and what waits holds a thread.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from shared.errors import ClusterFault, ClusterThrottled
-
-USUAL_S: Final = 10.0
-"""Where nobody has said when the answer must be there: an operator's command."""
 
 FOR_A_WRITE_S: Final = 2.0
 """A write must not come long after its claim: others could take its applier for dead by then."""
@@ -25,8 +20,6 @@ TOO_MANY: Final = 429
 
 ResultT = TypeVar("ResultT")
 
-_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
-
 
 class Throttled(ClusterThrottled):
     """429, with the seconds that the server asked for, if it did."""
@@ -34,22 +27,6 @@ class Throttled(ClusterThrottled):
     def __init__(self, fault: ClusterFault, wait_s: float | None) -> None:
         super().__init__(fault.message, status=TOO_MANY)
         self.wait_s = wait_s
-
-
-@contextmanager
-def ending_in(seconds: float) -> Iterator[None]:
-    """In the block, whoever asked waits so long from now on."""
-    token = _ends_at.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _ends_at.reset(token)
-
-
-def left_s() -> float:
-    """Returns for how many seconds somebody still waits; below 0 nobody does any more."""
-    ends_at = _ends_at.get()
-    return USUAL_S if ends_at is None else ends_at - time.monotonic()
 
 
 def patiently(ask: Callable[[], ResultT], *, at_most_s: float) -> ResultT:

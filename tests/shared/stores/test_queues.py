@@ -14,6 +14,7 @@ from shared.errors import QueueFull, RedisUnavailable
 from shared.messages import Answer, Progress
 from shared.stores import connection, queues, replies
 from shared.stores.connection import AsyncRedis, connect, connect_async, is_hopeless
+from shared.stores.queues import Parcel
 
 pytestmark = pytest.mark.real_redis
 
@@ -33,13 +34,24 @@ def on_loop(url: str, act: Callable[[AsyncRedis], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
-def put(url: str, queue: str, *messages: bytes, longest: int = 10) -> None:
+def parcel(queue: str, message: bytes, subject: str = "s") -> Parcel:
+    return Parcel(queue=queue, message=message, call_id=message.decode(), subject=subject)
+
+
+def put(
+    url: str, queue: str, *messages: bytes, longest: int = 10, subject: str = "somebody"
+) -> None:
     async def act(client: AsyncRedis) -> None:
         mouth = queues.QueueMouth(client)
         for message in messages:
-            await mouth.put(queue, message, longest=longest)
+            await mouth.put(parcel(queue, message, subject), longest=longest)
 
     on_loop(url, act)
+
+
+def take_back(url: str, queue: str, message: bytes, subject: str = "somebody") -> bool:
+    back = parcel(queue, message, subject)
+    return on_loop(url, lambda client: queues.QueueMouth(client).take_back(back))
 
 
 def test_the_oldest_message_is_taken_first_and_is_gone_then(redis_url: str) -> None:
@@ -61,9 +73,44 @@ def test_of_several_queues_the_first_with_a_message_is_named(redis_url: str) -> 
 
 
 def test_a_full_queue_takes_no_more(redis_url: str) -> None:
-    put(redis_url, "local.read", b"1", b"2", longest=2)
+    put(redis_url, "local.read", b"1", longest=2, subject="a")
+    put(redis_url, "local.read", b"2", longest=2, subject="b")
     with pytest.raises(QueueFull):
-        put(redis_url, "local.read", b"3", longest=2)
+        put(redis_url, "local.read", b"3", longest=2, subject="c")
+
+
+def test_a_subject_has_half_of_the_places_that_others_leave_in_the_queue(redis_url: str) -> None:
+    for subject, places in (("a", 4), ("b", 2), ("c", 1)):
+        put(
+            redis_url, "local.read", *(b"%d" % n for n in range(places)), longest=8, subject=subject
+        )
+        with pytest.raises(QueueFull):
+            put(redis_url, "local.read", b"9", longest=8, subject=subject)
+
+
+def test_what_workers_took_and_what_was_taken_back_frees_its_subjects_places(
+    redis_url: str,
+) -> None:
+    client = connect(SecretStr(redis_url), timeout_s=2)
+    put(redis_url, "local.read", b"1", b"2", longest=4, subject="noisy")
+    put(redis_url, "local.read", b"3", longest=4, subject="quiet")
+    assert take_back(redis_url, "local.read", b"2", "noisy")
+    assert not take_back(redis_url, "local.read", b"2", "noisy")
+    with pytest.raises(QueueFull):  # one of three, and two were more than half
+        put(redis_url, "local.read", b"4", longest=4, subject="noisy")
+    assert queues.take(client, ["local.read"], at_most=1, wait_s=0.1) == ("local.read", [b"1"])
+    put(redis_url, "local.read", b"5", longest=4, subject="noisy")
+    left = queues.take(client, ["local.read"], at_most=9, wait_s=0.1)
+    assert left == ("local.read", [b"3", b"5"])
+    put(redis_url, "local.read", b"6", b"7", longest=4, subject="noisy")  # an empty one is new
+
+
+def test_who_waits_in_a_queue_is_not_shown(redis_url: str) -> None:
+    put(redis_url, "local.read", b"1", subject="jane@example.com")
+    with redis.Redis.from_url(redis_url) as client:
+        [tag] = client.lrange("q:of:local.read", 0, -1)
+        assert b"jane" not in tag
+        assert 0 < client.ttl("q:of:local.read") <= queues.KEEP_S
 
 
 def test_a_queue_that_nobody_serves_is_forgotten(redis_url: str) -> None:

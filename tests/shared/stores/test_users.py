@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from shared.messages import Announcement, Answer, Role
 from shared.plans import Identity, State
 from shared.stores.announcements import announce, announced, withdraw
 from shared.stores.connection import AsyncRedis, connect, connect_async
+from shared.stores.given_up import give_up, is_given_up
 from shared.stores.history import HistoryStore, HistoryView
 from shared.stores.logins import Approving, LoginStore, Session, UnderWay
 from shared.stores.mcp_events import McpEventLog
@@ -37,7 +39,7 @@ from shared.stores.mcp_wire import Told, heard, tell
 from shared.stores.overview import overview
 from shared.stores.plan_moves import moved
 from shared.stores.plans import PlanStore, PlanView
-from shared.stores.queues import QueueMouth, oldest, take
+from shared.stores.queues import Parcel, QueueMouth, oldest, take
 from shared.stores.replies import next_replies, push
 from tests.shared.stores.test_plans import PLAN, SEALED
 
@@ -76,7 +78,10 @@ class Server:
         return asyncio.run(main())
 
     def put(self, user: str, queue: str) -> None:
-        self.on_loop(user, lambda client: QueueMouth(client).put(queue, b"{}", longest=99))
+        self.on_loop(user, lambda client: QueueMouth(client).put(_parcel(queue), longest=99))
+
+    def take_back(self, user: str, queue: str) -> bool:
+        return self.on_loop(user, lambda client: QueueMouth(client).take_back(_parcel(queue)))
 
     def refuses(self, user: str, *words: str | int) -> None:
         """Checks that the server refuses a command for want of rights, and for nothing else."""
@@ -85,6 +90,10 @@ class Server:
             pytest.raises(redis.exceptions.NoPermissionError),
         ):
             client.execute_command(*words)
+
+
+def _parcel(queue: str) -> Parcel:
+    return Parcel(queue=queue, message=b"{}", call_id="call", subject="somebody")
 
 
 @contextmanager
@@ -192,6 +201,10 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
     stored = server.on_loop("gateway", lambda client: PlanView(client).load("plan-1"))
     server.on_loop("gateway", lambda client: client.set("gw:mcp:session", "x", ex=9))
     server.on_loop("gateway", lambda client: client.publish("gw:mcp:session", "x"))
+    for asks in ("gateway", "approvals"):
+        server.on_loop(asks, partial(give_up, call_id=asks))
+        for works in ("reader", "planner"):
+            assert is_given_up(connect(server.url(works), timeout_s=2), asks)
 
     assert stored is not None
     for user, role in zip(("reader", "planner", "applier"), Role, strict=True):
@@ -201,7 +214,10 @@ def test_the_gateways_user_asks_and_reads_but_moves_no_plan_and_sees_no_sign_in(
     seen = overview(connect(server.url("gateway"), timeout_s=2))
     assert "plan-1" in {one.id for one in seen.plans}
     for words in (
+        ("GET", "gw:left:call"),
         ("LINDEX", "q:sandbox.apply", -1),
+        ("LRANGE", "q:sandbox.apply", 0, -1),
+        ("DEL", "q:sandbox.apply"),
         ("HMGET", "wk:history", "plan-1"),
         ("LRANGE", "wk:story:plan-1", 0, -1),
         ("HSET", "wk:plan:plan-1", "state", "approved"),
@@ -255,6 +271,10 @@ def test_the_pages_user_keeps_sign_ins_and_asks_applier_and_planner(server: Serv
     server.on_loop("approvals", signs_in)
     server.on_loop("approvals", lambda client: client.set("gw:passkey:1", "{}", ex=9))
     assert server.on_loop("approvals", lambda client: client.getdel("gw:passkey:1")) == b"{}"
+    for user, queue in (("approvals", "sandbox.apply"), ("gateway", "sandbox.read")):
+        server.put(user, queue)
+        assert server.take_back(user, queue)
+        assert not server.take_back(user, queue)
     server.put("approvals", "sandbox.apply")
     server.put("approvals", "sandbox.plan")
     answers(server, "applier", "approvals")
@@ -268,6 +288,10 @@ def test_the_pages_user_keeps_sign_ins_and_asks_applier_and_planner(server: Serv
         ("LPUSH", "q:sandbox.read", "{}"),
         ("BLMPOP", 1, 1, "q:sandbox.plan", "RIGHT"),
         ("BLMPOP", 1, 1, "q:sandbox.apply", "RIGHT"),
+        ("LREM", "q:sandbox.read", 1, "{}"),
+        ("LRANGE", "q:sandbox.apply", 0, -1),
+        ("LRANGE", "q:of:sandbox.read", 0, -1),
+        ("GET", "gw:left:call"),
         ("BLMPOP", 1, 1, "r:gateway-1", "LEFT"),
         ("RPUSH", "r:approvals-1", "{}"),
         ("HSET", "wk:plan:plan-1", "state", "approved"),
@@ -298,6 +322,9 @@ def test_the_readers_user_takes_reads_and_sees_no_plan(server: Server) -> None:
     announces(server, "reader", Role.READ)
     answers(server, "reader", "gateway")
     for words in (
+        ("SET", "gw:left:call", ""),
+        ("DEL", "gw:left:call"),
+        ("LREM", "q:sandbox.read", 1, "{}"),
         ("HGETALL", "wk:plan:plan-1"),
         ("HSET", "wk:plan:plan-1", "state", "approved"),
         ("ZADD", "wk:plans", 1, "x"),

@@ -2,11 +2,18 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from shared.errors import ClusterThrottled, ClusterTimeout, ClusterUnreachable
+from shared.errors import (
+    CallerLeft,
+    ClusterThrottled,
+    ClusterTimeout,
+    ClusterUnreachable,
+    WorkerTimeout,
+)
 from tests.worker.canned import (
     CannedServer,
     Reply,
@@ -16,8 +23,10 @@ from tests.worker.canned import (
     status,
     throttled,
 )
-from worker.cluster import Cluster, ListExpired, NotSent, ending_in
+from worker import errands
+from worker.cluster import Cluster, ListExpired, NotSent
 from worker.cluster.tails import tail_of
+from worker.errands import Errand
 
 PODS = "/api/v1/namespaces/shop/pods"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
@@ -226,7 +235,7 @@ def test_a_retry_after_is_honored_as_often_as_the_server_asks(
 ) -> None:
     server.on("GET", f"{PODS}/web", throttled("0"), throttled("1"), Reply(body={"kind": "Pod"}))
 
-    with ending_in(60):
+    with errands.on(Errand(latest=time.monotonic() + 60)):
         assert cluster.get("Pod", "shop", "web") == {"kind": "Pod"}
 
 
@@ -242,8 +251,9 @@ def test_a_retry_after_that_is_later_than_the_callers_deadline_is_the_callers_to
     left_s: float, server: CannedServer, cluster: Cluster
 ) -> None:
     server.on("GET", f"{PODS}/web", throttled("30"))
+    errand = Errand(latest=time.monotonic() + left_s, must_end=True)
 
-    with ending_in(left_s), pytest.raises(ClusterThrottled):
+    with errands.on(errand), pytest.raises(ClusterThrottled):
         cluster.get("Pod", "shop", "web")
 
     assert len(server.requests) == 1
@@ -382,3 +392,37 @@ def test_can_asks_the_server(server: CannedServer, cluster: Cluster) -> None:
 
     assert cluster.can("get", "pods/log", "shop")
     assert not cluster.can("get", "pods", "shop")
+
+
+def test_a_list_for_which_nobody_waits_any_more_ends_between_two_pages(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    server.on("GET", PODS, Reply(body=listing(_pod(1), **{"continue": "more"})))
+    looks = iter([False, False, True])
+    now = iter(range(99))  # each look at the clock is a second later
+    errand = Errand(latest=99, is_given_up=lambda: next(looks), clock=lambda: float(next(now)))
+
+    with errands.on(errand), pytest.raises(CallerLeft):
+        cluster.list("Pod", "shop")
+
+    assert len(server.asked(PODS)) == 2
+
+
+def test_a_request_is_given_up_at_the_callers_deadline(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    release = threading.Event()
+    server.on("GET", f"{PODS}/web", Reply(body={}, hold=release))
+
+    with errands.on(Errand(latest=time.monotonic() + 0.05)), pytest.raises(ClusterTimeout):
+        cluster.get("Pod", "shop", "web")  # the cluster's own limit is five seconds
+    release.set()
+
+
+def test_nothing_is_asked_after_the_callers_deadline(
+    server: CannedServer, cluster: Cluster
+) -> None:
+    with errands.on(Errand(latest=time.monotonic())), pytest.raises(WorkerTimeout):
+        cluster.get("Pod", "shop", "web")
+
+    assert server.requests == []

@@ -34,6 +34,7 @@ rollback_nothing rollback_overtaken rollback_too_early
 """
 _ABOUT_APPROVALS: Final = """
 already_approved_by_you challenge_expired four_eyes not_an_approver passkey_missing
+passkey_not_awaited
 passkey_required passkey_unreadable passkey_unknown passkey_signature passkey_type
 passkey_challenge passkey_origin passkey_cross_origin passkey_rp_id passkey_user_absent
 passkey_user_unverified proof_acr proof_audience proof_authorized_party proof_decision

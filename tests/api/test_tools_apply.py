@@ -1,6 +1,7 @@
 """apply_approved_plan through the real SDK: whose plan, which state, waiting, progress."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,10 +100,8 @@ def test_another_users_plan_and_an_unknown_one_are_answered_identically(wait: in
     unreadable = office.planned(id="plan-2")
     stored = office.shelf.plans["plan-2"]
     bent = stored.sealed.document.replace(b"rob", b"bob")
-    office.shelf.plans["plan-2"] = type(stored)(
-        **{name: getattr(stored, name) for name in stored.__slots__ if name != "sealed"},
-        sealed=type(stored.sealed)(document=bent + b" ", seal="seal"),
-    )
+    sealed = replace(stored.sealed, document=bent + b" ", seal="seal")
+    office.shelf.plans["plan-2"] = replace(stored, sealed=sealed)
 
     answers = [
         call(office, "apply_approved_plan", planId=plan_id, waitSeconds=wait)

@@ -53,6 +53,16 @@ def clock() -> int:
     return int(time.time())
 
 
+@dataclass(slots=True)
+class SiteClock:
+    """The real time, or so many seconds after it."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return clock() + self.ahead
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """The pages and the issuer as they are served, and the workers behind them."""
@@ -60,6 +70,7 @@ class Site:
     base: str
     issuer: str
     workers: FakeWorkers
+    clock: SiteClock
 
 
 def sign_in(page: Page, site: Site, path: str = "/approvals", who: str = APPROVER) -> None:
@@ -110,12 +121,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         state=folder / "state", issuer=issuer, approval_redirects=(redirect,), approval_jwks=jwks
     )
     server = fakeredis.FakeServer()
-    workers = FakeWorkers(server, clock)
+    now = SiteClock()
+    workers = FakeWorkers(server, now)
     workers.approvers = {Identity(iss=issuer, sub="dev-approver")}
     pages = make_app(
         server,
         workers,
-        clock,
+        now,
         client=httpx2.AsyncClient(trust_env=False),
         keys=RemoteKeys(issuer=issuer, require_https=False),
         settings=GatewaySettings(
@@ -126,7 +138,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as servers:
         servers.enter_context(serving(create_app(settings), issuer_socket))
         servers.enter_context(serving(pages, pages_socket))
-        yield Site(base=base, issuer=issuer, workers=workers)
+        yield Site(base=base, issuer=issuer, workers=workers, clock=now)
 
 
 @pytest.fixture(scope="module")  # an open Playwright keeps an event loop running in this thread

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from shared.plans import Plan, State
-from tests.browser.conftest import Site, Watch, sign_in
+from tests.browser.conftest import Site, Watch, clock, sign_in
 from tests.browser.plans import fresh_plan
 
 pytestmark = pytest.mark.browser
@@ -59,6 +59,41 @@ def test_a_decision_on_another_device_shows_on_this_one(
     expect(page.locator(".badges")).to_contain_text("Denied")
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     expect(page.locator("#live-told")).to_have_text("Denied")
+
+
+def test_a_plan_that_expires_under_its_open_page_can_no_longer_be_approved_there(
+    page: Page, site: Site
+) -> None:
+    plan = site.workers.add(fresh_plan("expires-soon", expires_at=clock() + 600))
+    sign_in(page, site, f"/approvals/{plan.id}")
+    page.evaluate("window.before = true")
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+
+    site.clock.ahead = 600
+    try:
+        expect(page.locator(".badges")).to_contain_text("Expired", timeout=30_000)
+        expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+        expect(page.locator("#live-told")).to_have_text("Expired")
+    finally:
+        site.clock.ahead = 0
+    assert page.evaluate("window.before")
+
+
+@pytest.mark.promise("drift-is-told")
+def test_an_open_page_says_that_the_cluster_has_changed_before_the_click(
+    page: Page, site: Site, plan: Plan
+) -> None:
+    sign_in(page, site, f"/approvals/{plan.id}")
+    is_live(page)
+    expect(page.get_by_role("button", name="Approve")).to_be_enabled()
+
+    site.workers.changed = ("Deployment nginx: spec.replicas is 3, was 2",)
+    try:
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("spec.replicas is 3, was 2", timeout=30_000)
+        expect(page.get_by_role("button", name="Approve")).to_be_disabled()
+    finally:
+        site.workers.changed = ()
 
 
 def test_what_somebody_types_is_kept_and_they_are_told(page: Page, site: Site, plan: Plan) -> None:

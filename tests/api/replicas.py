@@ -55,6 +55,10 @@ def said(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)])
 
 
+PATIENCE_S = 20
+"""For Redis, and for tasks to end: a machine that is busy must not look like an outage."""
+
+
 @dataclass
 class Tools:
     """What the replicas of a test do. `go` lets the slow one end."""
@@ -237,21 +241,21 @@ async def nothing_left() -> AsyncIterator[None]:
     """Fails when something that the block began is still at work a while after it."""
     idle = len(at_work())
     yield
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_S):
         while len(at_work()) > idle:  # noqa: ASYNC110 - tasks tell nobody of their end
             await anyio.sleep(0.01)
 
 
 @asynccontextmanager
 async def replicas(
-    redis_url: str, tools: Tools | None = None, *, count: int = 2, timeout_s: float = 2
+    redis_url: str, tools: Tools | None = None, *, count: int = 2
 ) -> AsyncIterator[list[Replica]]:
     """That many gateways, each with its own connections to one Redis."""
     tools = tools or Tools()
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
-            redis = connect_async(SecretStr(redis_url), timeout_s=timeout_s)
+            redis = connect_async(SecretStr(redis_url), timeout_s=PATIENCE_S)
             stack.push_async_callback(redis.aclose)
             manager = SharedSessions(
                 tools.server(), redis, PlanEar(), clock=time.time, max_request_body_size=1024 * 1024

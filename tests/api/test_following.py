@@ -22,7 +22,7 @@ from shared.stores.connection import connect_async
 from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.plans import PlanStore, PlanView
 from tests.api.desk_stage import SETTINGS, Workers
-from tests.api.replicas import BOB, Replica, behind_the_edge, nothing_left
+from tests.api.replicas import BOB, PATIENCE_S, Replica, behind_the_edge, nothing_left
 from tests.api.test_modern import headers, requested
 from tests.api.test_oauth import ISSUER
 from tests.worker.worlds import a_plan
@@ -59,7 +59,7 @@ async def gateways(redis_url: str) -> AsyncIterator[list[Replica]]:
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(2):
-            client = connect_async(SecretStr(redis_url), timeout_s=2)
+            client = connect_async(SecretStr(redis_url), timeout_s=PATIENCE_S)
             stack.push_async_callback(client.aclose)
             plans = PlanView(client)
             ear = PlanEar()

@@ -107,9 +107,11 @@ def results_refusal(
     return None
 
 
-def review(call: PlanCall, effects: tuple[Effect, ...], context: Context) -> Review:
+def review(
+    call: PlanCall, effects: tuple[Effect, ...], found: surroundings.Found, context: Context
+) -> Review:
     """Returns findings, risk and reach of a plan; what cannot be looked up is left out."""
-    facts = surroundings.of(call, effects, context.cluster)
+    facts = surroundings.of(call, effects, found, context.cluster)
     risk = guardrails.assess(call.operation, effects, facts)
     findings = tuple(
         Note(code=found.code, severity=found.severity, message=found.message)

@@ -14,6 +14,9 @@ The steps, in this order; if any fails there is no plan, and the answer says whi
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from typing import Final
 
 from shared.digests import base64url
 from shared.errors import BadConfiguration, Refusal
@@ -31,11 +34,15 @@ from shared.plans import (
 )
 from shared.requests import request_refusal
 from shared.seals import seal_plan
-from worker import errands, guarding, loading, summaries
+from worker import errands, guarding, loading, summaries, surroundings
+from worker.cluster import together
 from worker.context import Context
 from worker.intents import Wanted
 from worker.notices import Event, Notice
 from worker.previewing import Previewed, planned_object, previewed
+
+AT_A_TIME: Final = 4
+"""Objects of one plan that are previewed at once; others' calls need the API server, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +117,48 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
 
 
 def _planned(draft: Draft, context: Context) -> Plan | Refusal:
-    previews: list[Previewed] = []
-    for item in draft.wanted:
-        preview = previewed(item, draft.call, context)
-        if isinstance(preview, Refusal):
-            return preview
-        previews.append(preview)
+    previews, found = _asked(draft, context)
+    if isinstance(previews, Refusal):
+        return previews
     # (6) review
-    plan = _plan(draft, tuple(previews), context)
+    plan = _plan(draft, previews, found, context)
     return _size_refusal(plan) or plan
+
+
+def _asked(
+    draft: Draft, context: Context
+) -> tuple[tuple[Previewed, ...] | Refusal, surroundings.Found]:
+    """Steps (2) to (5) for all objects, some at a time, and at once what lies around them.
+
+    Of several refusals it is the one of the first document.
+    """
+    lanes = [draft.wanted[n::AT_A_TIME] for n in range(min(AT_A_TIME, len(draft.wanted)))]
+    kinds = frozenset(item.kind for item in draft.wanted)
+    looks = surroundings.looks(draft.call, kinds, context.cluster)
+    previewing = [partial(_in_turn, lane, draft.call, context) for lane in lanes]
+    answers = together(*previewing, *looks.values())
+    done, seen = answers[: len(lanes)], answers[len(lanes) :]
+    found = {kind: one for kind, one in zip(looks, seen, strict=True) if one is not None}
+    in_order: list[Previewed] = []
+    for row in zip_longest(*done):
+        for preview in row:
+            if isinstance(preview, Refusal):
+                return preview, found
+            if preview is not None:
+                in_order.append(preview)
+    return tuple(in_order), found
+
+
+def _in_turn(
+    lane: tuple[Wanted, ...], call: PlanCall, context: Context
+) -> list[Previewed | Refusal]:
+    """Previews one object after the other, up to the first that is refused."""
+    done: list[Previewed | Refusal] = []
+    for item in lane:
+        done.append(previewed(item, call, context))
+        if isinstance(done[-1], Refusal):
+            break
+    return done
 
 
 def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
@@ -133,13 +173,18 @@ def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
     return (Wanted.deployment(call.namespace, call.name or ""),)
 
 
-def _plan(draft: Draft, previews: tuple[Previewed, ...], context: Context) -> Plan:
+def _plan(
+    draft: Draft,
+    previews: tuple[Previewed, ...],
+    found: surroundings.Found,
+    context: Context,
+) -> Plan:
     call = draft.call
     identity = context.cluster.identity
     now = int(context.clock())
     objects = tuple(planned_object(preview) for preview in previews)
     effects = tuple(item.effect for item in previews if item.action is not Action.NO_OP)
-    review = guarding.review(call, effects, context)
+    review = guarding.review(call, effects, found, context)
     return Plan(
         id=_fresh_id(),
         salt=base64url(secrets.token_bytes(16)),

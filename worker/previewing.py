@@ -5,6 +5,7 @@ Nothing is written: every write is sent to the API server as a dry-run.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from shared.diffs import Change, diff, patched
 from shared.digests import object_digest
@@ -22,7 +23,7 @@ from worker.context import Context
 from worker.intents import Given, Wanted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Previewed:
     """One object of a plan in the making: as it is, what is written, what becomes of it."""
 
@@ -48,7 +49,7 @@ class Previewed:
         name = self.wanted.ref.name
         return Effect(kind=self.wanted.kind, name=name, live=self.live, result=self.result)
 
-    @property
+    @cached_property
     def changes(self) -> tuple[Change, ...]:
         """What differs between live and result, in normal form."""
         return diff(None if self.live is None else normalized(self.live), self.result)

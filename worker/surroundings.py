@@ -4,53 +4,69 @@ Only for the reviewer's information: what RBAC does not let us see is left out, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 from shared.errors import ClusterFault
 from shared.guardrails import Effect, Facts
 from shared.manifests import JSON, Kind, Object, list_at, mapping_at, mappings_at, text_at
 from shared.messages import PlanCall
 from shared.plans import Operation
-from worker.cluster import Cluster
+from worker.cluster import Cluster, together
 
 MAX_LISTED: Final = 500
+_AUTOSCALER: Final = "HorizontalPodAutoscaler"
+_SCALING: Final = frozenset({Operation.SCALE, Operation.APPLY})
 MAX_FRONTS: Final = 5
 """Services in front of changed Deployments whose ready addresses are counted: a call for each."""
 
-FoundT = TypeVar("FoundT")
+Found = Mapping[str, tuple[Object, ...]]
+"""Objects of a plan's namespace by kind; a kind that could not be seen is not there."""
 
 
-def of(call: PlanCall, effects: tuple[Effect, ...], cluster: Cluster) -> Facts:
-    """Returns what can be seen around the effects of one plan."""
-    namespace = call.namespace
+def looks(
+    call: PlanCall, kinds: frozenset[Kind], cluster: Cluster
+) -> dict[str, Callable[[], tuple[Object, ...] | None]]:
+    """Returns what to ask about the namespace of a plan about objects of `kinds`, by kind.
+
+    None of it depends on the objects, so it can be asked while these are. None is what cannot be
+    seen.
+    """
+    asked: list[str] = []
+    if Kind.DEPLOYMENT in kinds:
+        asked += [Kind.SERVICE, *([_AUTOSCALER] if call.operation in _SCALING else [])]
+    if Kind.CONFIG_MAP in kinds:
+        asked.append(Kind.DEPLOYMENT)
+    return {kind: partial(_seen, cluster, kind, call.namespace) for kind in asked}
+
+
+def of(call: PlanCall, effects: tuple[Effect, ...], found: Found, cluster: Cluster) -> Facts:
+    """Returns what can be seen around the effects of one plan; `found` is what `looks` found."""
     services = [item.name for item in effects if item.kind is Kind.SERVICE and item.live]
     config_maps = [item.name for item in effects if item.kind is Kind.CONFIG_MAP]
-    scales = call.operation in {Operation.SCALE, Operation.APPLY}
     deployments = [item for item in effects if item.kind is Kind.DEPLOYMENT and item.live]
-    serves: Mapping[str, tuple[str, ...]] = _seen(
-        lambda: _serves(cluster, namespace, deployments), {}
-    )
+    serves: dict[str, tuple[str, ...]] = {}
+    if deployments and Kind.SERVICE in found:
+        serves = _serves(found[Kind.SERVICE], deployments)
     fronts = list(dict.fromkeys(name for names in serves.values() for name in names))
+    consumers: dict[str, tuple[str, ...]] = {}
+    if config_maps and Kind.DEPLOYMENT in found:
+        consumers = _consumers(found[Kind.DEPLOYMENT], config_maps)
     return Facts(
         pods={item.name: _pods(item.live or {}) for item in deployments},
-        autoscaled=_seen(lambda: _autoscaled(cluster, namespace), {})
-        if scales and deployments
-        else {},
-        endpoints=_endpoints(cluster, namespace, [*services, *fronts[:MAX_FRONTS]]),
+        autoscaled=_autoscaled(found.get(_AUTOSCALER, ())) if deployments else {},
+        endpoints=_endpoints(cluster, call.namespace, [*services, *fronts[:MAX_FRONTS]]),
         serves=serves,
         fronts=_fronts(serves, effects),
-        consumers=_seen(lambda: _consumers(cluster, namespace, config_maps), {})
-        if config_maps
-        else {},
+        consumers=consumers,
     )
 
 
-def _seen(look: Callable[[], FoundT], otherwise: FoundT) -> FoundT:
+def _seen(cluster: Cluster, kind: str, namespace: str) -> tuple[Object, ...] | None:
     try:
-        return look()
+        return cluster.list(kind, namespace, limit=MAX_LISTED).items
     except ClusterFault:
-        return otherwise
+        return None
 
 
 def _pods(deployment: Mapping[str, JSON]) -> int:
@@ -58,8 +74,7 @@ def _pods(deployment: Mapping[str, JSON]) -> int:
     return replicas if isinstance(replicas, int) else 0
 
 
-def _autoscaled(cluster: Cluster, namespace: str) -> dict[str, str]:
-    found = cluster.list("HorizontalPodAutoscaler", namespace, limit=MAX_LISTED).items
+def _autoscaled(found: tuple[Object, ...]) -> dict[str, str]:
     return {
         text_at(item, "spec", "scaleTargetRef", "name"): _in_words(item)
         for item in found
@@ -75,14 +90,21 @@ def _in_words(autoscaler: Object) -> str:
 
 def _endpoints(cluster: Cluster, namespace: str, services: list[str]) -> dict[str, int]:
     """Counts the ready addresses of each Service; what cannot be seen is left out."""
-    counted: dict[str, int] = {}
-    for name in dict.fromkeys(services):
-        with suppress(ClusterFault):
-            counted[name] = _ready(cluster, namespace, name)
-    return counted
+    names = list(dict.fromkeys(services))
+    if not names:
+        return {}
+    counts = together(*(partial(_ready, cluster, namespace, name) for name in names))
+    return {name: n for name, n in zip(names, counts, strict=True) if n is not None}
 
 
-def _ready(cluster: Cluster, namespace: str, service: str) -> int:
+def _ready(cluster: Cluster, namespace: str, service: str) -> int | None:
+    try:
+        return _addresses(cluster, namespace, service)
+    except ClusterFault:
+        return None
+
+
+def _addresses(cluster: Cluster, namespace: str, service: str) -> int:
     if not cluster.identity.has_endpoint_slices:
         endpoints = cluster.get("Endpoints", namespace, service) or {}
         return sum(
@@ -98,13 +120,8 @@ def _ready(cluster: Cluster, namespace: str, service: str) -> int:
     )
 
 
-def _serves(
-    cluster: Cluster, namespace: str, deployments: list[Effect]
-) -> dict[str, tuple[str, ...]]:
+def _serves(services: tuple[Object, ...], deployments: list[Effect]) -> dict[str, tuple[str, ...]]:
     """Returns the Services that lead to the Pods of each Deployment."""
-    if not deployments:
-        return {}
-    services = cluster.list(Kind.SERVICE, namespace, limit=MAX_LISTED).items
     selectors = {
         text_at(service, "metadata", "name"): mapping_at(service, "spec", "selector").items()
         for service in services
@@ -145,9 +162,8 @@ def _labels(deployment: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 
 def _consumers(
-    cluster: Cluster, namespace: str, config_maps: list[str]
+    deployments: tuple[Object, ...], config_maps: list[str]
 ) -> dict[str, tuple[str, ...]]:
-    deployments = cluster.list(Kind.DEPLOYMENT, namespace, limit=MAX_LISTED).items
     used = [(f"Deployment {text_at(d, 'metadata', 'name')}", set(_used(d))) for d in deployments]
     return {name: tuple(user for user, names in used if name in names) for name in config_maps}
 

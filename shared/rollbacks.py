@@ -64,14 +64,13 @@ def ways_back(plan: Plan, digest: str, live: Iterable[Object | None]) -> tuple[B
     if overtaken:
         return Refusal(
             code="rollback_overtaken",
-            message="No rollback can be planned. Somebody changed what the plan had written, so "
-            f"undoing it would undo their work, too. {'; '.join(overtaken)}.",
+            message="Somebody changed what the plan had written, so undoing it would undo their "
+            f"work, too. {'; '.join(overtaken)}.",
         )
     if not ways:
         return Refusal(
             code="rollback_nothing",
-            message="No rollback can be planned. Nothing that this plan changed is in the cluster "
-            "any more.",
+            message="Nothing that this plan changed is in the cluster any more.",
         )
     return tuple(ways)
 

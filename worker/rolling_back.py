@@ -178,4 +178,4 @@ def _stays(way: Back) -> Note:
 
 
 def _nothing(why: str) -> Refusal:
-    return Refusal(code="rollback_nothing", message=f"No rollback can be planned. {why}")
+    return Refusal(code="rollback_nothing", message=why)

@@ -172,6 +172,7 @@ class Walk:
         )  # fmt: skip
         return {
             "waiting": self.add("waiting"),
+            "rollback": self.add("rollback", undoes="another", reason=""),
             "high": self.add("high-risk", **rich()),
             "delete": self.add(
                 "delete",

@@ -248,14 +248,14 @@ async def nothing_left() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def replicas(
-    redis_url: str, tools: Tools | None = None, *, count: int = 2
+    redis_url: str, tools: Tools | None = None, *, count: int = 2, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[list[Replica]]:
     """That many gateways, each with its own connections to one Redis."""
     tools = tools or Tools()
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
-            redis = connect_async(SecretStr(redis_url), timeout_s=PATIENCE_S)
+            redis = connect_async(SecretStr(redis_url), timeout_s=timeout_s)
             stack.push_async_callback(redis.aclose)
             manager = SharedSessions(
                 tools.server(), redis, PlanEar(), clock=time.time, max_request_body_size=1024 * 1024

@@ -12,7 +12,7 @@ from worker.cluster.errors import (
 )
 from worker.cluster.paths import LEASE_NAMESPACE
 from worker.cluster.patience import FOR_A_WRITE_S
-from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, Written
+from worker.cluster.structs import ClusterIdentity, JSONObject, Listed, LogTail, Written, shaped
 from worker.cluster.together import together
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "MissingPermission",
     "NotSent",
     "Written",
+    "shaped",
     "together",
 ]

@@ -4,8 +4,10 @@ Rows are msgspec structs: fields that are not declared (values of ConfigMaps, ma
 are skipped while decoding and never exist in memory. The names are those of the Kubernetes API.
 """
 
+import threading
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from functools import cache
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,6 +15,8 @@ from shared.errors import ClusterUnreachable
 
 JSONObject: TypeAlias = dict[str, Any]
 """An object of the Kubernetes API as it is on the wire."""
+
+UNREADABLE: Final = "The API server's answer cannot be read."
 
 ItemT = TypeVar("ItemT")
 
@@ -140,9 +144,32 @@ class EventRow(msgspec.Struct, rename="camel", omit_defaults=True):
         return seen[:19]
 
 
+_learning = threading.Lock()
+
+
+@cache
+def _learned(shape: type[ItemT]) -> "msgspec.json.Decoder[ItemT]":
+    return msgspec.json.Decoder(shape)
+
+
+def _decoder(shape: type[ItemT]) -> "msgspec.json.Decoder[ItemT]":
+    """A struct is learned when msgspec first meets it; two threads that do so crash the process."""
+    with _learning:
+        return _learned(shape)  # type: ignore[arg-type]  # classes can be hashed
+
+
 def decoded(body: bytes, shape: type[ItemT]) -> ItemT:
     """`body` as `shape`. Raises ClusterUnreachable when the server did not answer in JSON."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        return _decoder(shape).decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ClusterUnreachable("The API server's answer cannot be read.") from error
+        raise ClusterUnreachable(UNREADABLE) from error
+
+
+def shaped(it: Any, shape: type[ItemT]) -> ItemT:
+    """What was decoded before, as `shape`. Raises ClusterUnreachable when it is something else."""
+    _decoder(shape)
+    try:
+        return msgspec.convert(it, shape)
+    except msgspec.ValidationError as error:
+        raise ClusterUnreachable(UNREADABLE) from error

@@ -6,15 +6,13 @@ is wrong is said by `worker.findings`, from the raw objects; here nothing is jud
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import msgspec
-
-from shared.errors import ClusterUnreachable, Refusal
+from shared.errors import Refusal
 from shared.questions import DeploymentQuestion, PodQuestion, ServiceQuestion
 from shared.results import DiagnosticsResult, EndpointRow, FindingRow, PodRow, ReplicaSetRow
 from worker import findings
-from worker.cluster import Cluster, JSONObject, Listed, together
+from worker.cluster import Cluster, JSONObject, Listed, shaped, together
 from worker.reading import shapes
 from worker.reading.missing import not_found
 from worker.reading.presenting import presented
@@ -36,8 +34,6 @@ MOST_SEARCHED: Final = 500
 """Objects among which those of one owner are looked for: one page."""
 
 _NARROW: Final = "get_pod_diagnostics of one Pod, or a smaller limit"
-
-ShapeT = TypeVar("ShapeT")
 
 
 def deployment_diagnostics(
@@ -64,8 +60,8 @@ def deployment_diagnostics(
         findings.of_deployment(deployment, shown_sets, shown_pods, events.items),
         events,
         _Belongings(
-            replica_sets=[replica_set_row(_as(shapes.Workload, it)) for it in shown_sets],
-            pods=[pod_row(_as(shapes.Pod, it)) for it in shown_pods],
+            replica_sets=[replica_set_row(shaped(it, shapes.Workload)) for it in shown_sets],
+            pods=[pod_row(shaped(it, shapes.Pod)) for it in shown_pods],
             totals={"replicaSets": len(own_sets), "pods": len(own_pods)},
             notes=[*_unsearched("ReplicaSets", replica_sets), *_unsearched("Pods", pods)],
         ),
@@ -106,7 +102,7 @@ def service_diagnostics(cluster: Cluster, question: ServiceQuestion) -> Diagnost
         events,
         _Belongings(
             endpoints=addresses[:MOST_SHOWN],
-            pods=[pod_row(_as(shapes.Pod, it)) for it in shown_pods],
+            pods=[pod_row(shaped(it, shapes.Pod)) for it in shown_pods],
             totals={"endpoints": len(addresses), "pods": pods.total},
         ),
     )
@@ -168,7 +164,7 @@ def _diagnosed(
             )
             for it in found
         ],
-        resource=summarize(_as(shape, subject)),
+        resource=summarize(shaped(subject, shape)),
         replica_sets=belongings.replica_sets,
         pods=belongings.pods,
         endpoints=belongings.endpoints,
@@ -210,14 +206,14 @@ def _address_rows(endpoints: Iterable[JSONObject]) -> list[EndpointRow]:
     rows = []
     for it in endpoints:
         if "subsets" in it or it.get("kind") == "Endpoints":
-            rows += endpoints_rows(_as(shapes.Endpoints, it))
+            rows += endpoints_rows(shaped(it, shapes.Endpoints))
         else:
-            rows += slice_rows(_as(shapes.EndpointSlice, it))
+            rows += slice_rows(shaped(it, shapes.EndpointSlice))
     return sorted(rows, key=lambda row: (row.ready, row.address))
 
 
 def _in_trouble_first(pods: Iterable[JSONObject]) -> list[JSONObject]:
-    return sorted(pods, key=lambda pod: in_trouble_first(pod_row(_as(shapes.Pod, pod))))
+    return sorted(pods, key=lambda pod: in_trouble_first(pod_row(shaped(pod, shapes.Pod))))
 
 
 def _newest_revision_first(replica_set: JSONObject) -> tuple[int, str]:
@@ -228,10 +224,3 @@ def _newest_revision_first(replica_set: JSONObject) -> tuple[int, str]:
 
 def _uid(it: JSONObject) -> str:
     return str(it["metadata"]["uid"])
-
-
-def _as(shape: type[ShapeT], it: Any) -> ShapeT:
-    try:
-        return msgspec.convert(it, shape)
-    except msgspec.ValidationError as error:
-        raise ClusterUnreachable("The API server's answer cannot be read.") from error

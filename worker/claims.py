@@ -14,6 +14,7 @@ from shared.errors import AlreadyExists, ClusterFault
 from shared.manifests import Object, mapping_at, text_at
 from shared.plans import KEEP_S
 from worker.cluster import Cluster
+from worker.outbound import epoch_of
 
 PREFIX = "ig-"
 LOGIN_PREFIX = "ig-login-"
@@ -25,7 +26,7 @@ _LOGIN_DOMAIN = b"infragate/login/v1\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A claim that exists: who took it, what for ("apply" or "revoke"), and when (epoch)."""
+    """A claim: who took it, what for ("apply" or "revoke"), and when by the API server (epoch)."""
 
     holder: str
     purpose: str
@@ -88,6 +89,20 @@ def find(cluster: Cluster, digest: str) -> Claim | None:
         purpose=str(mapping_at(lease, "metadata", "annotations").get(PURPOSE_ANNOTATION)),
         created_at=_epoch(text_at(lease, "metadata", "creationTimestamp")),
     )
+
+
+def age_s(claim: Claim, cluster: Cluster) -> float:
+    """Returns for how many seconds a claim has existed, by the API server's clock alone.
+
+    A worker's own may be minutes off, and an apply under way would seem to be over.
+
+    Raises:
+        ClusterFault: the API server did not answer, or not with its time (`Date`).
+    """
+    now = epoch_of(cluster.server_date())
+    if now is None:
+        raise ClusterFault("The API server does not say what time it is.")
+    return now - claim.created_at
 
 
 def collect(cluster: Cluster, *, now: int) -> int:

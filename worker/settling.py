@@ -53,7 +53,7 @@ def settle(stored: StoredPlan, plan: Plan, context: Context) -> JSON | Refusal:
         return answer(_revoked(stored, context))
     if claim is None:
         return _unclaimed(stored)
-    if context.clock() < claim.created_at + _patience(plan, context):
+    if claims.age_s(claim, context.cluster) < _patience(plan, context):
         return answer(replace(stored, state=State.APPLYING))
     found = [seen(item, plan, digest, context) for item in plan.objects]
     outcome = _reconstructed(plan, found, context)

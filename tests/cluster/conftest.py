@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -171,5 +172,7 @@ def here(kube: Kube, redis_url: str, tmp_path: Path) -> Iterator[ClusterWorld]:
         policy=replace(world.context.policy, approvers=(rule,)),
     )
     world.clock.now = int(time.time())
+    # The server's time passes with the world's, which goes on by minutes at once.
+    cluster.server_date = lambda: formatdate(world.clock(), usegmt=True)  # type: ignore[method-assign]
     yield ClusterWorld(world=world, kube=kube, admin=Cluster.connect(kube.admin, name="local"))
     world.redis.close()

@@ -232,6 +232,15 @@ def test_a_write_that_may_still_land_is_an_unknown_outcome_and_not_repeated(
     assert not exists(once)
 
 
+def test_the_age_of_a_claim_is_known_from_the_api_server_alone(once: ClusterWorld) -> None:
+    plan = approved(once)
+    killed_at(once, plan, claims, "take", after=True)
+    claim = claims.find(once.cluster, once.world.load(plan.id).sealed.digest)
+
+    assert claim is not None
+    assert abs(claims.age_s(claim, once.admin)) < 3600
+
+
 @pytest.mark.promise("approval-expires")
 def test_an_expired_approval_is_not_applied(once: ClusterWorld) -> None:
     plan = approved(once)

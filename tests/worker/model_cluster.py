@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any, Final, TypeAlias
 
 from shared.errors import AlreadyExists, Conflict, NotFound
@@ -167,6 +168,9 @@ class ModelCluster:
                 "spec": {"holderIdentity": holder},
             }
             return self.leases[name]
+
+    def server_date(self) -> str:
+        return formatdate(self.clock(), usegmt=True)
 
     def get_lease(self, name: str) -> Body | None:
         with self.effect("get Lease"):

@@ -13,6 +13,7 @@ from shared.errors import ClusterFault, ClusterTimeout, Invalid
 from shared.outcomes import Outcome
 from shared.plans import Operation, Plan, State
 from tests.worker.applying_stage import Stage, make_stage, mark, results
+from tests.worker.worlds import Clock
 from worker import settling
 from worker.cluster import ApplyConflict, FieldConflict, NotSent
 from worker.notices import Event, Notice
@@ -243,6 +244,35 @@ def test_a_claim_without_a_trace_has_failed_once_no_write_can_land_any_more(
         root = stage.world.context.settings.evidence_root
         assert json.loads((root / f"{plan.id}.json").read_text("utf-8"))["state"] == "failed"
     assert stage.written() == []
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+def test_whether_an_apply_is_over_is_judged_by_the_clusters_clock_alone(
+    stage: Stage, minutes: int
+) -> None:
+    cluster = Clock(stage.world.clock.now)
+    stage.cluster.clock = cluster
+    plan = crashed(stage)
+    stage.world.clock.now += 60 * minutes
+
+    cluster.now += PATIENCE - 1
+    early = stage.call(plan)["state"]
+    cluster.now += 1
+
+    assert (early, stage.call(plan)["state"]) == ("applying", "failed")
+
+
+def test_without_the_clusters_clock_nothing_is_concluded(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = crashed(stage)
+    stage.world.clock.now += PATIENCE
+    monkeypatch.setattr(stage.cluster, "server_date", lambda: "")
+
+    with pytest.raises(ClusterFault):
+        stage.call(plan)
+
+    assert stage.state(plan) is State.APPLYING
 
 
 def test_a_claim_whose_objects_all_carry_the_mark_was_applied(stage: Stage) -> None:

@@ -6,8 +6,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from shared.approvals import Receipt, SignedReceipt
+from shared.digests import plan_digest
 from shared.outcomes import ObjectOutcome, Outcome, Rollout, Verdict, Written
-from shared.plans import MAX_REASON_LENGTH, Action, Intent, Note, Plan, Requester, RiskNote, State
+from shared.plans import (
+    MAX_REASON_LENGTH,
+    Action,
+    Identity,
+    Intent,
+    Note,
+    Plan,
+    Requester,
+    RiskNote,
+    State,
+)
 from tests.api.stage import changed_object, make_object
 from tests.browser.conftest import Site, Watch, clock, sign_in
 from tests.browser.hostile import HOSTILE, hidden_characters
@@ -88,9 +100,12 @@ def test_hostile_words_of_a_decision_and_an_outcome_run_nothing(
     sign_in(page, site)
     for number, text in enumerate(HOSTILE[part::PARTS]):
         plan = site.workers.add(fresh_plan(f"ended-{part}-{number}"))
-        site.workers.record(plan.id, State.FAILED, **_ended_with(text))
+        site.workers.record(
+            plan.id, State.FAILED, **_ended_with(text), receipt=_receipt(plan, text)
+        )
         page.goto(f"{site.base}/approvals/{plan.id}")
 
+        expect(page.locator(".proof")).to_have_count(1)
         _nothing_came_of(text, page, watch)
 
 
@@ -117,6 +132,24 @@ def _ended_with(text: str) -> dict[str, str]:
         "decided_reason": text,
         "decided_at": str(clock()),
     }
+
+
+def _receipt(plan: Plan, text: str) -> str:
+    """What Redis may hold of an approval: nobody checked its signature yet."""
+    receipt = Receipt(
+        plan_id=plan.id,
+        plan_digest=plan_digest(plan.document()),
+        approver=Identity(iss=text, sub=text),
+        auth_time=clock(),
+        proof_sha256=text,
+        key_thumbprint=text,
+        policy_sha256=text,
+        verified_at=clock(),
+        apply_before=clock() + 900,
+        groups=(text,),
+        passkey=text,
+    )
+    return SignedReceipt(receipt=receipt, signature=text).model_dump_json()
 
 
 def _nothing_came_of(text: str, page: Page, watch: Watch) -> None:

@@ -110,7 +110,7 @@ class Attacker:
 
     def planned(self, operation: Operation, subject: str, **arguments: Any) -> str:
         """Asks for a change of any kind; returns the plan's id."""
-        with owner_of(self.stage, "gateway") as agents:  # the pages' user reaches no planner
+        with owner_of(self.stage, "gateway") as agents:  # as agents do
             reply = agents.ask(self.plan_call(operation, subject, **arguments))
         assert reply["kind"] == "answer", reply
         return str(reply["body"]["plan_id"])

@@ -13,6 +13,7 @@ import redis
 
 from dev.login_driver import browser
 from shared.digests import words
+from shared.messages import RollbackCall
 from shared.plans import Operation
 from tests.cluster.conftest import eventually
 from tests.journeys.person import Person
@@ -115,6 +116,23 @@ def test_a_plan_outside_the_approvers_policy_is_not_bound_to_their_login(
         token = owner.login(theirs.statement.nonce(), ada, "dev-approver", prompt="login")
         assert refused(pages.prove(theirs, token), "proof_of_somebody_else")
         assert pages.apply(plan_id)["body"]["state"] == "pending"
+
+
+@owned
+@pytest.mark.promise("rollback-is-a-plan")
+def test_a_rollback_that_the_pages_ask_for_is_one_more_plan_that_nobody_approved(
+    stage: Stage, pages: Attacker
+) -> None:
+    plan_id = pages.plan("undone-by-owned-pages")
+    stage.approve(plan_id)
+    assert pages.apply(plan_id)["body"]["state"] == "applied"
+    with unchanged(stage):
+        outsider = RollbackCall(plan_id=plan_id, approver=pages.person("dev-outsider"))
+        assert refused(pages.ask(outsider), "not_an_approver")
+        ada = RollbackCall(plan_id=plan_id, approver=pages.person("dev-approver"))
+        made = pages.ask(ada)["body"]["plan_id"]
+        assert pages.apply(made)["body"]["state"] == "pending"
+        assert pages.ask(ada)["body"]["plan_id"] == made  # however often they ask
 
 
 @owned

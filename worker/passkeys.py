@@ -2,32 +2,20 @@
 
 The key is the policy's, the challenge is made of the applier's own statement, the origin is the
 applier's own setting: nothing of it comes from the pages. Each check refuses with a code of its
-own; then the `webauthn` package checks all of it once more, with the signature.
+own; then the `webauthn` package checks all of it once more, with the signature. That is imported
+where a passkey is at hand: it takes 5 MB, and most workers never see one.
 """
 
 import hashlib
 import hmac
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from webauthn import verify_authentication_response
-from webauthn.helpers import (
-    decode_credential_public_key,
-    decoded_public_key_to_cryptography,
-    parse_authenticator_data,
-)
-from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticationCredential,
-    AuthenticatorAssertionResponse,
-    AuthenticatorData,
-)
 
 from shared.addresses import host_of
 from shared.digests import base64url, from_base64url, passkey_digest
@@ -36,16 +24,22 @@ from shared.passkeys import REQUIRED, Assertion, CredentialId, RpId, Wanted
 from shared.plans import Identity
 from shared.strict import strict_json
 
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import AuthenticatorData
+
 ALGORITHMS: Final = {
-    Algorithm.ECDSA_SHA_256: "ES256",
-    Algorithm.EDDSA: "EdDSA",
-    Algorithm.RSASSA_PKCS1_v1_5_SHA_256: "RS256",
+    -7: "ES256",
+    -8: "EdDSA",
+    -257: "RS256",
 }
+"""By their numbers in COSE (RFC 9053 section 2, RFC 8812 section 2)."""
+
 MIN_CREDENTIAL_ID_BYTES: Final = 16
 MIN_RSA_BITS: Final = 2048
 
-_MALFORMED: Final = (WebAuthnException, ValueError, KeyError, TypeError, IndexError)
-"""What the package raises for bytes that are no COSE key and no authenticator data."""
+_MALFORMED: Final = (ValueError, KeyError, TypeError, IndexError)
+"""What the package raises for bytes that are no COSE key and no authenticator data, beside its own
+`WebAuthnException`."""
 
 
 class Passkey(BaseModel):
@@ -102,11 +96,15 @@ def algorithm_of(key: bytes) -> str:
     Raises:
         ValueError: it is no key of one of `ALGORITHMS`.
     """
+    from webauthn.helpers import decode_credential_public_key as decode  # noqa: PLC0415 - see the module
+    from webauthn.helpers import decoded_public_key_to_cryptography as usable  # noqa: PLC0415 - see the module
+    from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415 - see the module
+
     try:
-        decoded = decode_credential_public_key(key)
-        public = decoded_public_key_to_cryptography(decoded)
-        name = ALGORITHMS.get(Algorithm(decoded.alg))
-    except _MALFORMED:
+        decoded = decode(key)
+        public = usable(decoded)
+        name = ALGORITHMS.get(decoded.alg)
+    except (WebAuthnException, *_MALFORMED):
         raise ValueError("is no public key of a passkey") from None
     weak = isinstance(public, RSAPublicKey) and public.key_size < MIN_RSA_BITS
     bent = isinstance(public, EllipticCurvePublicKey) and public.curve.name != "secp256r1"
@@ -117,7 +115,10 @@ def algorithm_of(key: bytes) -> str:
 
 def subject_public_key_info(key: bytes) -> bytes:
     """Returns a COSE key that `algorithm_of` accepts in the form that browsers hand out, too."""
-    public = decoded_public_key_to_cryptography(decode_credential_public_key(key))
+    from webauthn.helpers import decode_credential_public_key as decode  # noqa: PLC0415 - see the module
+    from webauthn.helpers import decoded_public_key_to_cryptography as usable  # noqa: PLC0415 - see the module
+
+    public = usable(decode(key))
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -163,6 +164,10 @@ def verify(
     The signature counter is not compared: what Redis remembers is worth nothing against its owner,
     and a second use of the same answer meets a statement that was used up.
     """
+    from webauthn import verify_authentication_response  # noqa: PLC0415 - see the module
+    from webauthn.helpers import parse_authenticator_data, structs  # noqa: PLC0415 - see the module
+    from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415 - see the module
+
     # (a) One of this person's passkeys.
     passkey = next((one for one in passkeys if one.credential_id == assertion.credential_id), None)
     if passkey is None:
@@ -174,7 +179,7 @@ def verify(
         data = from_base64url(assertion.authenticator_data)
         signature = from_base64url(assertion.signature)
         authenticator = parse_authenticator_data(data)
-    except _MALFORMED:
+    except (WebAuthnException, *_MALFORMED):
         return _refused("unreadable", "The answer of the passkey cannot be read.")
     # (c) What the authenticator says: for our name, somebody touched it and was recognized.
     refusal = client_refusal(
@@ -184,10 +189,10 @@ def verify(
         return refusal
 
     # (d) The signature, under the policy's key.
-    credential = AuthenticationCredential(
+    credential = structs.AuthenticationCredential(
         id=assertion.credential_id,
         raw_id=from_base64url(assertion.credential_id),
-        response=AuthenticatorAssertionResponse(
+        response=structs.AuthenticatorAssertionResponse(
             client_data_json=client, authenticator_data=data, signature=signature
         ),
     )
@@ -201,7 +206,7 @@ def verify(
             credential_current_sign_count=0,
             require_user_verification=True,
         )
-    except _MALFORMED:
+    except (WebAuthnException, *_MALFORMED):
         return _refused("signature", "The passkey's signature does not hold.")
     return Used(credential_sha256=passkey.credential_sha256, count=verified.new_sign_count)
 
@@ -222,7 +227,7 @@ def client_refusal(raw: bytes, *, kind: str, challenge: bytes, origin: str) -> R
     return None
 
 
-def _authenticator_refusal(data: AuthenticatorData, passkey: Passkey) -> Refusal | None:
+def _authenticator_refusal(data: "AuthenticatorData", passkey: Passkey) -> Refusal | None:
     expected = hashlib.sha256(passkey.rp_id.encode()).digest()
     if not hmac.compare_digest(data.rp_id_hash, expected):
         return _refused("rp_id", "The passkey was used for another site.")

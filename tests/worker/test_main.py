@@ -1,6 +1,8 @@
 """How a worker starts: what the command line overrides, what stops it, with which exit code."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -121,3 +123,16 @@ def test_a_cluster_that_does_not_say_what_it_is_stops_the_start(
     monkeypatch.setattr(entry, "_require_safe_cluster", silent)
     assert main([]) == 1
     assert started == []
+
+
+def test_a_worker_loads_no_package_that_most_workers_never_use() -> None:
+    """Each costs every worker megabytes: the official client, and what judges passkeys."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import worker.__main__, sys; print(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert "worker.passkeys" in loaded
+    assert not {"webauthn", "kubernetes"} & set(loaded)

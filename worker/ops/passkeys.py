@@ -18,6 +18,7 @@ from typing import Final
 
 from pydantic import ValidationError
 from webauthn import verify_registration_response
+from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorAttestationResponse,
@@ -119,7 +120,7 @@ def verified(enrollment: Enrollment, enrolled: Enrolled) -> Verified | Refusal:
             expected_rp_id=enrollment.rp_id,
             expected_origin=origin,
             require_user_verification=True,
-            supported_pub_key_algs=list(ALGORITHMS),
+            supported_pub_key_algs=[Algorithm(number) for number in ALGORITHMS],
         )
         passkey = Passkey(
             iss=enrollment.iss,

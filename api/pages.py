@@ -5,8 +5,10 @@ A GET never changes a plan. The callback only continues what a POST of the same 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
+from anyio.to_thread import run_sync as in_thread
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +26,7 @@ from api.paths import CALLBACK, HOME, SIGN_IN, SIGN_OUT, plan_path, safe_path
 from api.provider import Provider, ProviderMisfit, ProviderUnavailable
 from api.refusing import Refusals
 from api.review import Review
-from api.reviewed import stamp_of
+from api.reviewed import Reviewed, stamp_of
 from api.rollback_pages import RollbackPages
 from shared.addresses import origin_of
 from shared.errors import Refusal
@@ -119,20 +121,10 @@ class Pages:
         found = await self._review.look_closely(plan_id, person.identity, person.groups)
         if isinstance(found, Refusal):
             return self._frame.refused(found, person)
-        path = f"{HOME}/{plan_id}"
-        now = self._now()
-        values = {
-            "sheet": showing.sheet(found, now=now),
-            "approved_lately": await self._review.approvals_of(
-                person.identity, since=now - LATELY_S
-            ),
-            "live": Watched(events=plan_path(plan_id, "events"), stamp=stamp_of(found)),
-            "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
-            "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
-            "rollback_token": forms.form_token(person.cookie, f"{path}/rollback"),
-            "apply_token": forms.form_token(person.cookie, f"{path}/apply"),
-        }
-        return self._frame.html("plan.html", values, person=person)
+        since = self._now() - LATELY_S
+        lately = await self._review.approvals_of(person.identity, since=since)
+        made = partial(self._plan_page, found, person, lately)
+        return await in_thread(made)  # thousands of lines; streams and others go on meanwhile
 
     async def approve(self, request: Request) -> Response:
         """Asks the applier for a statement and sends the person to sign in to it."""
@@ -221,6 +213,20 @@ class Pages:
             return Response(status_code=404)
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+    def _plan_page(self, found: Reviewed, person: Person, approved_lately: int) -> Response:
+        plan_id = found.plan.id
+        path = f"{HOME}/{plan_id}"
+        values = {
+            "sheet": showing.sheet(found, now=self._now()),
+            "approved_lately": approved_lately,
+            "live": Watched(events=plan_path(plan_id, "events"), stamp=stamp_of(found)),
+            "approve_token": forms.form_token(person.cookie, f"{path}/approve"),
+            "deny_token": forms.form_token(person.cookie, f"{path}/deny"),
+            "rollback_token": forms.form_token(person.cookie, f"{path}/rollback"),
+            "apply_token": forms.form_token(person.cookie, f"{path}/apply"),
+        }
+        return self._frame.html("plan.html", values, person=person)
 
     async def _signed_in(self, arrival: Arrival, request: Request) -> Response:
         cookie = await self._login.sign_in(arrival, request.cookies)

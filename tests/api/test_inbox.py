@@ -1,6 +1,7 @@
 """The inbox: whose turn it is, what is sought, pages, and that a long list costs little."""
 
 import re
+import threading
 from collections.abc import Iterator
 
 import anyio
@@ -207,6 +208,26 @@ async def test_a_plan_is_read_once_however_often_it_is_listed(
         assert isinstance(seen, Reviewed)
 
     assert reads == [plan.id]
+
+
+@pytest.mark.anyio
+async def test_plans_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty large ones take seconds in which streams and other people go on."""
+    server = fakeredis.FakeServer()
+    workers = FakeWorkers(server, Clock())
+    workers.add(make_plan())
+    where: list[threading.Thread] = []
+    original = StoredPlan.head
+
+    def noted(stored: StoredPlan) -> object:
+        where.append(threading.current_thread())
+        return original(stored)
+
+    monkeypatch.setattr(StoredPlan, "head", noted)
+    await make_board(server, workers).newest()
+
+    assert len(where) == 1
+    assert where[0] is not threading.current_thread()
 
 
 @pytest.mark.anyio

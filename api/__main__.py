@@ -11,6 +11,7 @@ from shared.errors import BadConfiguration
 from shared.logs import configure
 from shared.metrics import served
 from shared.settings import GatewaySettings, read_gateway_settings
+from shared.traces import traced
 
 DRAIN_S = 4
 """Calls in flight get this long to finish after SIGTERM; orchestrators allow 10 s and more."""
@@ -25,12 +26,17 @@ def main() -> None:
         for chatty in ("mcp", "uvicorn.error", "httpx2"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         metrics = make_metrics(settings)
-        app = make_app(settings, metrics)
-        with served(metrics.registry, settings.metrics_address, settings.metrics_port):
-            _serve(app, settings)
+        with traced(settings, _service(settings)) as tracer:
+            app = make_app(settings, metrics, tracer)
+            with served(metrics.registry, settings.metrics_address, settings.metrics_port):
+                _serve(app, settings)
     except BadConfiguration as error:
         print(error, file=sys.stderr)  # noqa: T201 - there may be no log yet
         raise SystemExit(2) from None
+
+
+def _service(settings: GatewaySettings) -> str:
+    return "infragate-approvals" if settings.serves == "approvals" else "infragate-gateway"
 
 
 def _serve(app: ASGIApp, settings: GatewaySettings) -> None:

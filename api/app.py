@@ -53,6 +53,7 @@ from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_shares import McpShareStore
 from shared.stores.overview import overview
 from shared.stores.plans import PlanView
+from shared.tracing import Tracer
 
 log = Log("gateway")
 
@@ -71,8 +72,13 @@ def make_metrics(settings: GatewaySettings) -> Metrics:
     return metrics
 
 
-def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIApp:
-    """Returns what this process serves: agents, people, or on a laptop both."""
+def make_app(
+    settings: GatewaySettings, metrics: Metrics | None = None, tracer: Tracer | None = None
+) -> ASGIApp:
+    """Returns what this process serves: agents, people, or on a laptop both.
+
+    With a `tracer` the tool calls of agents are traced.
+    """
     metrics = metrics or make_metrics(settings)
     redis = connect_async(
         settings.redis_url, timeout_s=settings.redis_timeout_s, ca_file=settings.redis_ca_file
@@ -120,6 +126,7 @@ def make_app(settings: GatewaySettings, metrics: Metrics | None = None) -> ASGIA
         max_body_bytes=settings.body_limit_bytes,
         fair_use=partial(FairUse, allowance=allowance, metrics=metrics),
         metrics=metrics,
+        tracer=tracer,
     )
 
 

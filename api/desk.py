@@ -23,6 +23,7 @@ from shared.requests import request_refusal
 from shared.results import Result, result_from
 from shared.settings import GatewaySettings
 from shared.stores.plans import MAX_ID_LENGTH, PlanView, StoredPlan
+from shared.tracing import current
 
 MAX_WAIT_S: Final = 300
 
@@ -235,6 +236,7 @@ class Desk:
             return unknown
         if (plan.requester.iss, plan.requester.sub) != (caller.iss, caller.sub):
             return unknown
+        current().note(plan=plan.id, namespace=plan.namespace)
         return stored, plan
 
     def _state(self, stored: StoredPlan, plan: Plan) -> State:

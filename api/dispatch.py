@@ -33,6 +33,7 @@ from shared.stores.announcements import announced
 from shared.stores.connection import AsyncRedis
 from shared.stores.queues import Parcel, QueueMouth
 from shared.stores.replies import next_replies, reply_key
+from shared.tracing import Kind, current, within
 
 FRESH_S: Final = 1.0
 """How old the list of workers may be: they announce themselves every five seconds."""
@@ -205,6 +206,7 @@ class Dispatch:
                 message=f"Namespace '{namespace}' is served in several clusters: "
                 f"{', '.join(sorted(clusters))}. The operator must allow it in one.",
             )
+        current().note(namespace=namespace)  # one of ours
         return clusters.pop()
 
     async def _require_worker(self, cluster: str, role: Role) -> None:
@@ -228,14 +230,16 @@ class Dispatch:
         subject: str,
     ) -> JSON | Refusal:
         call_id = secrets.token_urlsafe(16)
-        envelope = self._envelope(call_id, call, timeout_s)
+        putting = current().child("queue put", Kind.PRODUCER, queue=name, call=call_id)
+        envelope = self._envelope(call_id, call, timeout_s, putting.traceparent)
         parcel = _parcel(name, envelope, subject)
         replies = self._waiting[call_id] = asyncio.Queue()
         latest = asyncio.get_running_loop().time() + timeout_s
         try:
             # Bounded by the client's own time-outs. Ours must not be around it: before Python 3.12
             # `asyncio.wait_for`, which redis-py sends with, can lose the cancellation.
-            await self._mouth.put(parcel, longest=self._longest)
+            with within(putting):
+                await self._mouth.put(parcel, longest=self._longest)
             async with asyncio.timeout_at(latest):
                 return await verdict(replies, on_progress)
         except TimeoutError:
@@ -248,7 +252,9 @@ class Dispatch:
         finally:
             del self._waiting[call_id]
 
-    def _envelope(self, call_id: str, call: Call, timeout_s: float) -> Envelope:
+    def _envelope(
+        self, call_id: str, call: Call, timeout_s: float, traceparent: str = ""
+    ) -> Envelope:
         now = self._clock()
         return Envelope(
             id=call_id,
@@ -257,6 +263,7 @@ class Dispatch:
             sent_at=now,
             deadline=now + timeout_s,
             call=call.model_dump(mode="json"),
+            traceparent=traceparent or None,
         )
 
     async def _read(self) -> None:

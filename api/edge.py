@@ -21,6 +21,8 @@ from api.numbering import Numbering
 from api.oauth import Verifier
 from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, replayed, reply, rpc_error
+from api.traced import Traced
+from shared.tracing import Tracer
 
 MCP_PATH: Final = "/mcp"
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -43,6 +45,7 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     max_body_bytes: int = MAX_BODY_BYTES,
     fair_use: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     metrics: Metrics | None = None,
+    tracer: Tracer | None = None,
 ) -> ASGIApp:
     """The whole gateway as one ASGI application.
 
@@ -60,6 +63,8 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     app = AllowedOrigins(app, allowed_origins)
     app = AllowedHosts(app, allowed_hosts)
     app = Counted(app, metrics, door="mcp")
+    if tracer is not None:
+        app = Traced(app, tracer)
     other = Counted(other, metrics, door="pages")
     return Numbering(Paths(mcp=app, well_known=WellKnown(resource), other=other))
 

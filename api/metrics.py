@@ -36,6 +36,11 @@ class _Passage:
 _passage: ContextVar[_Passage | None] = ContextVar("passage", default=None)
 
 
+def known_outcome(outcome: str) -> str:
+    """Returns the outcome of a tool call as it may be shown: codes of workers may be anything."""
+    return outcome if outcome in _OUTCOMES else OTHER
+
+
 class Metrics:
     """The figures of one process that agents or people come to."""
 
@@ -141,7 +146,7 @@ class Metrics:
     def called(self, tool: str, outcome: str, seconds: float) -> None:
         """Counts a tool call that has its result; both words may be anything."""
         tool = tool if tool in self._tools else UNKNOWN_TOOL
-        outcome = outcome if outcome in _OUTCOMES else OTHER
+        outcome = known_outcome(outcome)
         counter = self._calls_of.get((tool, outcome))
         if counter is None:
             counter = self._calls_of[tool, outcome] = self._calls.labels(tool, outcome)

@@ -22,8 +22,9 @@ from api.callers import Caller, current
 from api.catalog import BY_NAME, TOOLS
 from api.completing import Completer
 from api.desk import Applied, Desk, Report, Requested, wait_refusal
-from api.metrics import Metrics
+from api.metrics import UNKNOWN_TOOL, Metrics, known_outcome
 from api.resources import Resources
+from api.traced import tool_call
 from shared.errors import Fault, Refusal
 from shared.logs import Log, trace_of
 from shared.plans import Operation, State
@@ -117,19 +118,27 @@ class Door:
     ) -> CallToolResult | InputRequiredResult:
         """Answers `tools/call`; whatever happens is an answer in our words, and one log line."""
         started = time.monotonic()
-        result = await self._called(context, params)
-        took, outcome = time.monotonic() - started, _outcome(result)
-        self._metrics.called(params.name, outcome, took)
+        tool = params.name if params.name in BY_NAME else UNKNOWN_TOOL
+        with tool_call(tool, params.meta) as span:
+            result = await self._called(context, params)
+            outcome = _outcome(result)
+            span.note(outcome=known_outcome(outcome))
+            if not isinstance(result, InputRequiredResult) and result.is_error:
+                span.note(error=known_outcome(outcome))
+            self._say(tool, outcome, time.monotonic() - started)
+        return result
+
+    def _say(self, tool: str, outcome: str, took: float) -> None:
+        self._metrics.called(tool, outcome, took)
         caller = current()
         log.info(
             "tool.called",
-            tool=params.name if params.name in BY_NAME else "unknown",
+            tool=tool,
             outcome=outcome,
             ms=round(took * 1000),
             sub=caller.sub if caller else None,
             client=caller.client_id if caller else None,
         )
-        return result
 
     async def _called(
         self, context: Context, params: CallToolRequestParams

@@ -17,6 +17,7 @@ from shared.errors import Refusal
 from shared.manifests import JSON
 from shared.messages import MAX_CALL_BYTES, TASK
 from shared.request_ids import REQUEST_ID
+from shared.tracing import TRACEPARENT
 
 MAX_ENVELOPE_BYTES: Final = MAX_CALL_BYTES * 4 // 3 + 8 * 1024
 """The call in base64, and headers."""
@@ -54,7 +55,8 @@ class Envelope:
     """A call on its way.
 
     `request` is the id of the request that it comes of, `reply_to` the list for the answers. It was
-    sent at `sent_at` and nobody waits for it after `deadline`, in epoch seconds.
+    sent at `sent_at` and nobody waits for it after `deadline`, in epoch seconds. `traceparent` is
+    the span that it comes of, where the gateway is traced.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Envelope:
     sent_at: float
     deadline: float
     call: Mapping[str, JSON]
+    traceparent: str | None = None
 
 
 class _Malformed(Exception):  # noqa: N818 - ends as a refusal
@@ -88,6 +91,8 @@ def pack(envelope: Envelope, *, queue: str) -> bytes:
             "priority": 0,
             "body_encoding": "base64",
             "delivery_tag": envelope.id,
+            # Not a header: workers of before would refuse one that they do not know.
+            **({"traceparent": envelope.traceparent} if envelope.traceparent else {}),
         },
     }
     return json.dumps(message, separators=(",", ":")).encode()
@@ -146,6 +151,7 @@ def _unpacked(raw: bytes) -> Envelope:
         sent_at=_moment(headers.get("sent_at"), otherwise="message_undated"),
         deadline=_moment(headers.get("expires"), otherwise="message_no_deadline"),
         call=_call(message, properties),
+        traceparent=_traceparent(properties.get("traceparent")),
     )
 
 
@@ -189,6 +195,10 @@ def _moment(value: JSON, *, otherwise: str) -> float:
     if moment is None or moment.tzinfo is None:
         raise _Malformed(otherwise)
     return moment.timestamp()
+
+
+def _traceparent(value: JSON) -> str | None:
+    return None if value is None else _matching(TRACEPARENT, value)
 
 
 def _matching(pattern: re.Pattern[str], value: JSON) -> str:

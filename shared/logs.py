@@ -2,7 +2,7 @@
 
 An event is `area.what_happened`; what varies is in the fields, so that lines can be counted. What
 other libraries log comes out in the same form, as the event `library`. A line that comes of a
-request has its id, whoever wrote it.
+request has its id, whoever wrote it, and that of its trace where there is one.
 """
 
 import json
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from shared import request_ids
+from shared import request_ids, tracing
 
 Field: TypeAlias = str | int | float | bool | None
 
@@ -95,8 +95,8 @@ def _content(record: logging.LogRecord) -> dict[str, Field]:
 
 def _bound() -> dict[str, Field]:
     """What every line of a request has."""
-    request = request_ids.current()
-    return {"request": request} if request else {}
+    ids = {"request": request_ids.current(), "trace_id": tracing.trace_id()}
+    return {name: value for name, value in ids.items() if value}
 
 
 def _cut(value: Field) -> Field:

@@ -12,6 +12,7 @@ from shared.errors import AuditUnavailable, BadConfiguration, ClusterFault
 from shared.logs import Log, configure
 from shared.metrics import served
 from shared.settings import read_worker_settings
+from shared.traces import traced
 from worker.app import make_context
 from worker.context import Context
 from worker.serving import FAILED, serve
@@ -27,10 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_worker_settings(**_given(arguments))
         configure("worker", settings.log_format)
-        context = make_context(settings)
-        _require_safe_cluster(context)
-        with served(context.metrics.registry, settings.metrics_address, settings.metrics_port):
-            return serve(context, VERBS)
+        with traced(settings, "infragate-worker") as tracer:
+            context = make_context(settings, tracer)
+            _require_safe_cluster(context)
+            with served(context.metrics.registry, settings.metrics_address, settings.metrics_port):
+                return serve(context, VERBS)
     except BadConfiguration as problem:
         sys.stderr.write(f"{problem}\n")
         return MISCONFIGURED

@@ -21,6 +21,7 @@ from shared.settings import WorkerSettings, is_loopback
 from shared.stores.connection import Redis, connect
 from shared.stores.plans import PlanStore
 from shared.stores.queues import PREFIX
+from shared.tracing import Tracer
 from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.context import Context, Verbs
@@ -53,7 +54,7 @@ QUIET: Final = ("celery", "kombu", "urllib3")
 _now = time.time
 
 
-def make_context(settings: WorkerSettings) -> Context:
+def make_context(settings: WorkerSettings, tracer: Tracer | None = None) -> Context:
     """Returns everything that the verbs need. Opens files, but no connection yet.
 
     Raises:
@@ -86,6 +87,7 @@ def make_context(settings: WorkerSettings) -> Context:
         anchoring=anchoring,
         notices=CountedNotices(make_notices(settings, _now), metrics),
         metrics=metrics,
+        tracer=tracer,
     )
 
 

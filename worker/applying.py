@@ -29,6 +29,7 @@ from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
 from shared.stores.plans import StoredPlan
+from shared.tracing import current, span, step
 from worker import (
     claims,
     drift,
@@ -76,6 +77,7 @@ def apply(call: ApplyCall, context: Context, report: Report) -> JSON | Refusal:
     if isinstance(opened, Refusal):
         return opened
     stored, plan = opened
+    current().note(plan=plan.id, namespace=plan.namespace)
     if stored.state in settling.UNSETTLED:
         return follow(settling.settle(stored, plan, context), plan, context, report)
     if stored.state is not State.APPROVED:
@@ -89,6 +91,7 @@ def apply(call: ApplyCall, context: Context, report: Report) -> JSON | Refusal:
     return _claimed(ready, context, report)
 
 
+@step("apply check")
 def _checked(stored: StoredPlan, plan: Plan, context: Context) -> _Ready | _Changed | Refusal:
     """Steps (2) to (5)."""
     # (2) receipt
@@ -131,14 +134,15 @@ def _claimed(ready: _Ready, context: Context, report: Report) -> JSON | Refusal:
     )
     holder = f"{context.settings.cluster}-applier"
     until = context.clock() + settling.write_window(plan, context)
-    taken = claims.take(
-        context.cluster,
-        digest,
-        plan_id=plan.id,
-        holder=holder,
-        purpose="apply",
-        expires_at=plan.expires_at,
-    )
+    with span("apply claim"):
+        taken = claims.take(
+            context.cluster,
+            digest,
+            plan_id=plan.id,
+            holder=holder,
+            purpose="apply",
+            expires_at=plan.expires_at,
+        )
     if not taken:
         return follow(settling.settle(ready.stored, plan, context), plan, context, report)
 
@@ -182,6 +186,7 @@ def _receipt(stored: StoredPlan, plan: Plan, context: Context) -> Receipt | Refu
     return refusal or signed.receipt
 
 
+@step("apply write")
 def _written(ready: _Ready, context: Context, report: Report, *, until: float) -> Outcome:
     """Writes object by object; each result is on disk before the next write starts.
 

@@ -12,6 +12,7 @@ from shared.messages import Role
 from shared.settings import WorkerSettings
 from shared.stores.connection import Redis
 from shared.stores.plans import PlanStore
+from shared.tracing import Tracer
 from worker.anchoring import Anchoring
 from worker.cluster import Cluster
 from worker.keys import Keys
@@ -45,6 +46,7 @@ class Context:
     anchoring: Anchoring | None = None
     notices: Notices = SILENT
     metrics: Metrics = field(default_factory=Metrics)
+    tracer: Tracer | None = None
 
 
 Verb: TypeAlias = Callable[[Any, Context, Report], JSON | Refusal]

@@ -9,6 +9,7 @@ from shared.outcomes import Outcome, Rollout, Verdict, Written
 from shared.plans import Action, Note, Plan, State
 from shared.questions import DeploymentQuestion
 from shared.results import FindingRow
+from shared.tracing import span
 from worker.context import Context, Report
 from worker.reading import deployment_diagnostics
 from worker.rollouts import Seen, watch
@@ -27,13 +28,14 @@ def follow(result: JSON | Refusal, plan: Plan, context: Context, report: Report)
     verdicts = {item.verdict for item in outcome.rollouts}
     if verdicts and Verdict.PROGRESSING not in verdicts:
         return result
-    rollouts = watch(
-        context.cluster,
-        plan.namespace,
-        _rolling(plan, outcome),
-        timeout_s=context.settings.rollout_timeout_s,
-        seen=_teller(plan, outcome, context, report),
-    )
+    with span("apply rollout"):
+        rollouts = watch(
+            context.cluster,
+            plan.namespace,
+            _rolling(plan, outcome),
+            timeout_s=context.settings.rollout_timeout_s,
+            seen=_teller(plan, outcome, context, report),
+        )
     followed = outcome.model_copy(
         update={"rollouts": rollouts, "findings": _findings(rollouts, plan, context)}
     )

@@ -34,6 +34,7 @@ from shared.plans import (
 )
 from shared.requests import request_refusal
 from shared.seals import seal_plan
+from shared.tracing import current, span, step
 from worker import errands, guarding, loading, summaries, surroundings
 from worker.cluster import together
 from worker.context import Context
@@ -91,6 +92,7 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
     if all(item.action is Action.NO_OP for item in plan.objects):
         return {"no_change": [f"{item.kind}/{item.name}" for item in plan.objects]}
 
+    current().note(plan=plan.id, namespace=plan.namespace)
     # (7) seal, if somebody still wants it
     errands.current().require_wanted()
     document = plan.document()
@@ -111,7 +113,8 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
         policy=plan.policy_sha256,
         **({"undoes": plan.undoes} if plan.undoes else {}),
     )
-    context.plans.add(plan, SealedPlan(document=document, seal=seal))
+    with span("plan store"):
+        context.plans.add(plan, SealedPlan(document=document, seal=seal))
     context.notices.tell(Notice.of(Event.WAITS, plan, unsealed.digest, at=plan.created_at))
     return {"plan_id": plan.id}
 
@@ -161,6 +164,7 @@ def _in_turn(
     return done
 
 
+@step("plan read")
 def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
     refusal = request_refusal(call, context.namespaces)
     if refusal is not None:
@@ -173,6 +177,7 @@ def _wanted(call: PlanCall, context: Context) -> tuple[Wanted, ...] | Refusal:
     return (Wanted.deployment(call.namespace, call.name or ""),)
 
 
+@step("plan review")
 def _plan(
     draft: Draft,
     previews: tuple[Previewed, ...],

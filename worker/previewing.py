@@ -17,6 +17,7 @@ from shared.guardrails import Effect
 from shared.manifests import JSON, Kind, Object, normalized
 from shared.messages import PlanCall
 from shared.plans import Action, Intent, Operation, PlannedChange, PlannedObject
+from shared.tracing import step
 from shared.untouched import without_untouched
 from worker import guarding, intents, refusals, writes
 from worker.context import Context
@@ -55,6 +56,7 @@ class Previewed:
         return diff(None if self.live is None else normalized(self.live), self.result)
 
 
+@step("plan preview")
 def previewed(wanted: Wanted, call: PlanCall, context: Context) -> Previewed | Refusal:
     """Steps (2) to (5) for one object: what would become of it, or why it may not.
 

@@ -31,6 +31,7 @@ from shared.stores.replies import push
 from worker import errands
 from worker.context import Context, Report, Verbs
 from worker.errands import Errand
+from worker.traced import processing
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -61,23 +62,26 @@ def perform(envelope: Envelope, role: Role, *, context: Context, verbs: Verbs) -
     now = context.clock()
     waited_s = now - envelope.sent_at
     context.metrics.taken(role, waited_s)
+    verb = _name_of(envelope.call)
     errand = _errand(envelope, role, context, left_s=envelope.deadline - now)
-    with errands.on(errand):
+    with errands.on(errand), processing(context.tracer, envelope, role, verb, now=now) as span:
         with context.metrics.at_work():
             reply = _reply(envelope, role, context, verbs)
         _send(context, envelope.reply_to, reply)
-    verb, took_s = _name_of(envelope.call), time.monotonic() - started
-    outcome = "answer" if isinstance(reply, Answer) else reply.code
-    context.metrics.done(verb, outcome, took_s)
-    _log.info(
-        "call.done",
-        call=envelope.id,
-        verb=verb,
-        outcome=outcome,
-        queue_ms=max(0, round(waited_s * 1000)),
-        kubernetes_ms=round(errand.asked_s * 1000),
-        ms=round(took_s * 1000),
-    )
+        outcome, took_s = _outcome(reply), time.monotonic() - started
+        span.note(outcome=outcome)
+        if isinstance(reply, Failed):
+            span.note(error=outcome)
+        context.metrics.done(verb, outcome, took_s)
+        _log.info(
+            "call.done",
+            call=envelope.id,
+            verb=verb,
+            outcome=outcome,
+            queue_ms=max(0, round(waited_s * 1000)),
+            kubernetes_ms=round(errand.asked_s * 1000),
+            ms=round(took_s * 1000),
+        )
 
 
 def _errand(envelope: Envelope, role: Role, context: Context, *, left_s: float) -> Errand:
@@ -112,6 +116,10 @@ def _reply(envelope: Envelope, role: Role, context: Context, verbs: Verbs) -> La
     if isinstance(result, Refusal):
         return Refused(id=call_id, code=result.code, message=result.message, details=result.details)
     return Answer(id=call_id, body=result)
+
+
+def _outcome(reply: LastReply) -> str:
+    return "answer" if isinstance(reply, Answer) else reply.code
 
 
 def _misdirected(call: Call, role: Role, context: Context) -> Refusal | None:

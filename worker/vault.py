@@ -4,9 +4,11 @@ from shared.errors import Refusal
 from shared.plans import Plan
 from shared.seals import plan_seal_holds
 from shared.stores.plans import StoredPlan
+from shared.tracing import step
 from worker.context import Context
 
 
+@step("plan open")
 def open_plan(plan_id: str, context: Context) -> tuple[StoredPlan, Plan] | Refusal:
     """Returns a stored plan whose seal, id and cluster are right, or why there is none.
 

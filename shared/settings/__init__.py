@@ -1,4 +1,4 @@
-"""The settings of every process, read once from the environment; nothing else reads it.
+"""The settings of every process, read once from the environment; of ours nothing else reads it.
 
 A bad value stops the process with a message that names the variable and never repeats the value.
 `Production` refuses everything that is only good enough for a laptop.

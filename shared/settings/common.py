@@ -5,14 +5,15 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from shared.settings.rules import insecure, when
+from shared.settings.traces import TraceSettings
 
 TERMINAL_CLIENT = "infra-gate-approval-cli"
 
 
-class Common(BaseSettings):
+class Common(TraceSettings):
     """What gateway and workers share."""
 
     model_config = SettingsConfigDict(
@@ -118,6 +119,7 @@ class Common(BaseSettings):
     def _common_refusals(self) -> list[str]:
         redis = urlsplit(self.redis_url.get_secret_value())
         return [
+            *self._trace_refusals(),
             *insecure("INFRA_GATE_OAUTH_AUTHORITY", self.oauth_authority),
             *insecure("INFRA_GATE_OAUTH_METADATA_ADDRESS", self.oauth_metadata_address),
             *when(

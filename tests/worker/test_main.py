@@ -27,7 +27,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[WorkerSettings]:
     """The settings of the workers that would have been served."""
     seen: list[WorkerSettings] = []
 
-    def make_context(settings: WorkerSettings) -> Context:
+    def make_context(settings: WorkerSettings, _: object) -> Context:
         return cast("Context", SimpleNamespace(settings=settings, metrics=Metrics()))
 
     def serve(context: Context, _: object) -> int:

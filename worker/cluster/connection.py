@@ -29,9 +29,11 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as HTTPTimeout
 
 from shared.errors import ClusterFault, ClusterTimeout, ClusterUnreachable
+from shared.tracing import NOTHING, Kind, Span, current, span
 from worker import errands
 from worker.cluster.access import LOOPBACK, Access
 from worker.cluster.errors import NotSent, fault_of
+from worker.cluster.paths import template_of
 from worker.cluster.patience import FOR_A_WRITE_S, TOO_MANY, Throttled, patiently
 
 POOL_SIZE: Final = 32
@@ -92,7 +94,10 @@ class Connection:
         self._access = access
         self._timed = timed
         self._timeout_s = timeout_s
-        local = urlsplit(access.server).hostname in LOOPBACK
+        server = urlsplit(access.server)
+        self._host = server.hostname or ""
+        self._port = server.port or {"http": 80}.get(server.scheme, 443)
+        local = server.hostname in LOOPBACK
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if not local:  # on loopback compressing costs more than it saves
             self._headers["Accept-Encoding"] = "gzip"
@@ -132,8 +137,9 @@ class Connection:
                 response.close()
 
     def _opened(self, path: str, query: Query, timeout_s: float) -> urllib3.BaseHTTPResponse:
-        with self._timed("stream"), self._translated():
+        with self._timed("stream"), self._asking("GET", path) as asking, self._translated():
             response = self._send("GET", path, query, {}, None, timeout_s)
+            asking.note(status=response.status)
             try:
                 _refuse_bad(response, "get")
             except BaseException:
@@ -153,8 +159,9 @@ class Connection:
     ) -> Answer:
         limit_s = errands.current().seconds_left(self._timeout_s)
         until = time.monotonic() + limit_s
-        with self._timed(verb), self._translated():
+        with self._timed(verb), self._asking(method, path) as asking, self._translated():
             response = self._send(method, path, query or {}, headers, body, limit_s)
+            asking.note(status=response.status)
             try:
                 _refuse_bad(response, verb)
                 data = _bounded(Body(response, until=until, timeout_s=limit_s))
@@ -166,6 +173,20 @@ class Connection:
             body=data,
             warnings=tuple(response.headers.getlist("Warning")),
             date=response.headers.get("Date") or "",
+        )
+
+    def _asking(self, method: str, path: str) -> AbstractContextManager[Span]:
+        """One request as a span, without names of objects and without what is asked for."""
+        if current() is NOTHING:
+            return NOTHING
+        template = template_of(path)
+        return span(
+            f"{method} {template}",
+            Kind.CLIENT,
+            method=method,
+            template=template,
+            server=self._host,
+            port=self._port,
         )
 
     def _send(

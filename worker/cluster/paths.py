@@ -72,6 +72,16 @@ def url_of(kind: str, namespace: str, name: str = "", *, subresource: str = "") 
     return "/".join(parts)
 
 
+def template_of(path: str) -> str:
+    """A path of `url_of` with `{namespace}` and `{name}` in the places of names, for traces."""
+    parts = path.split("/")
+    if "namespaces" in parts:
+        at = parts.index("namespaces")  # names come after it, whatever they are
+        parts[at + 1 : at + 2] = ["{namespace}"] if len(parts) > at + 1 else []
+        parts[at + 3 : at + 4] = ["{name}"] if len(parts) > at + 3 else []
+    return "/".join(parts)
+
+
 def _segment(text: str) -> str:
     if not _SEGMENT.fullmatch(text) or ".." in text:
         msg = "Not a Kubernetes name."

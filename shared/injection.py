@@ -74,8 +74,9 @@ def fence(text: str, marker: str, label: str) -> str:
         raise ValueError("a fence needs a marker of 32 hexadecimal digits")
     if not re.fullmatch(r"[ -;=?-~]{1,200}", label):
         raise ValueError("a fence needs a label of one short line without angle brackets")
-    harmless = re.sub(marker, "[marker removed]", text, flags=re.IGNORECASE)
-    return f"<<<{label} {marker}\n{harmless}\n{marker}>>>"
+    if marker in text.lower():  # a pattern is compiled for whoever guessed it, not for each call
+        text = re.sub(marker, "[marker removed]", text, flags=re.IGNORECASE)
+    return f"<<<{label} {marker}\n{text}\n{marker}>>>"
 
 
 # Folding: see `injection_rules`
@@ -173,14 +174,15 @@ def _encoded_hits(text: str) -> Iterator[Hit]:
 
 def _encoded(lines: list[str]) -> Iterator[tuple[int, str, int]]:
     """Yield number of the first line, the encoded text, and over how many lines it goes."""
+    tails = list(map(_tail, lines))
     for number, line in enumerate(lines, 1):
         for match in _ENCODED.finditer(line):
             yield number, match[0], 1
-        joined = _tail(line)
+        joined = tails[number - 1]
         for count in range(2, _MOST_LINES + 1):
             if not joined or number + count - 1 > len(lines):
                 break
-            part = _tail(lines[number + count - 2])
+            part = tails[number + count - 2]
             joined = joined + part if part else ""
             if joined:
                 yield number, joined, count

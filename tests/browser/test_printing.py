@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from shared.plans import Plan
-from tests.browser.conftest import APPROVER, Site, sign_in
+from tests.browser.conftest import APPROVER, Site, clock, sign_in
+from tests.browser.every_page import outcomes
 from tests.browser.plans import fresh_plan, rich
 
 pytestmark = pytest.mark.browser
@@ -44,6 +45,23 @@ def test_an_approved_plan_is_printed_whole_with_its_proof(
     receipt = page.locator(".proof")
     for shown in (f"{APPROVER}'s approval", "ID token", "sha256:", "Provider's key", "Signature"):
         expect(receipt).to_contain_text(shown)
+
+
+def test_what_became_of_a_plan_is_printed_without_its_buttons(
+    page: Page, site: Site, plan: Plan
+) -> None:
+    state, outcome = outcomes(clock())["rollout-failed"]
+    site.workers.record(plan.id, state, outcome=outcome.model_dump_json())
+    sign_in(page, site, f"/approvals/{plan.id}")
+    assert seen(page, PRESSED) != []
+
+    page.emulate_media(media="print")
+
+    assert seen(page, PRESSED) == []
+    expect(page.get_by_role("heading", name="Outcome")).to_be_visible()
+    expect(page.get_by_text("2 of 4 Pods ready")).to_be_visible()
+    expect(page.get_by_text("Request rollback")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Undo it")).to_be_hidden()
 
 
 def test_a_time_on_paper_is_exact(page: Page, site: Site, plan: Plan) -> None:

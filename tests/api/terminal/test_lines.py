@@ -12,7 +12,7 @@ from api.terminal.believing import Opened
 from api.terminal.lines import decision_lines, guarded, plan_lines, shown
 from shared.digests import words
 from shared.display import conceals
-from shared.plans import Intent, Note, Plan, PlannedChange, RiskNote, SealedPlan
+from shared.plans import Intent, Note, Plan, PlannedChange, Requester, RiskNote, SealedPlan
 from tests.api.stage import NOW, make_object, make_plan
 
 HOSTILE = "a\x1b[31mred\x9b2J\u202ebidi\u200bzero\r\nRISK: LOW\ttab\x07\U000e0041tag\u0430dmin"
@@ -103,7 +103,8 @@ def leaves(value: Any) -> Iterator[str]:
 
 @pytest.mark.promise("terminal-shows-all")
 def test_every_text_of_a_plan_is_shown() -> None:
-    plan = make_plan(objects=(make_object(), make_object(name="second", uid=None)))
+    objects = make_object(), make_object(name="second", uid=None)
+    plan = make_plan(objects=objects, undoes="an-earlier-plan")
 
     text = "\n".join(told(plan))
 
@@ -124,6 +125,16 @@ def test_long_values_are_shown_to_their_last_line() -> None:
     for side, value in (("-", old), ("+", new)):
         for line in outline(value):
             assert f"    {side} {line}" in lines or f"      {line}" in lines
+
+
+def test_of_a_rollback_it_is_said_that_no_agent_asked() -> None:
+    requester = Requester(
+        iss="i", sub="ada", client_id="approval pages", assurance="pages-asserted"
+    )
+
+    text = "\n".join(told(make_plan(requester=requester, undoes="an-earlier-plan")))
+
+    assert "the approval pages say so; no agent asked" in text
 
 
 def test_reason_and_assurance_stand_apart_as_nobodys_word() -> None:

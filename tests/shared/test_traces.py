@@ -1,6 +1,7 @@
 """Traces are off unless an operator names a collector; then it may be away, and nothing waits."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -95,6 +96,24 @@ def test_without_the_packages_the_start_says_what_to_install(
 
     with pytest.raises(BadConfiguration, match="extra `otel`"), traced(settings, "tests"):
         pytest.fail("it started")
+
+
+@pytest.mark.parametrize("process", ["api", "worker"])
+def test_a_process_that_lacks_the_packages_does_not_start_and_says_why(process: str) -> None:
+    lacking = "import sys; sys.modules['opentelemetry.exporter'] = None"
+    start = f"from {process}.__main__ import main; sys.argv[1:] = []; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{lacking}; {start}"],
+        cwd=REPOSITORY,
+        env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": BASE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "install the extra `otel`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_off_is_no_tracer() -> None:

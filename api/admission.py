@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.errors import QueueFull
+from shared.errors import QueueFull, ShareFull
 
 
 class Admission:
@@ -24,14 +24,17 @@ class Admission:
         """Holds a place while the block runs.
 
         Raises:
-            QueueFull: there is none, or none for this subject.
+            QueueFull: there is none.
+            ShareFull: there is none for this subject.
         """
         mine = queue_name, subject
         in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
         held = self._taken.get(mine, 0)
         share = max(1, (self._places - (in_queue - held)) // 2)
-        if in_queue >= self._places or held >= share:
-            raise QueueFull("Too many calls are waiting; try again in a few seconds.")
+        if in_queue >= self._places:
+            raise QueueFull("Too many calls are waiting.")
+        if held >= share:
+            raise ShareFull("Too many calls of yours are waiting.")
         self._taken[mine] += 1
         try:
             yield

@@ -71,7 +71,7 @@ class Dispatch:
         replica_id: str,
         *,
         clock: Clock,
-        max_in_flight: int = 64,
+        max_in_flight: int = 32,
         metrics: Metrics | None = None,
     ) -> None:
         """Connects nothing yet.

@@ -19,6 +19,7 @@ from api.oauth import Verifier, access_token
 from api.possession import BEARER, DPOP, Shown
 from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, reply, rpc_error
+from api.turning_away import ASKED
 from shared.errors import Fault, Refusal
 from shared.strict import (
     strict_json,
@@ -126,7 +127,7 @@ class ToolScopes:
             told = rpc_error(INVALID_REQUEST, f"Invalid Request: {fault}")
             await reply(send, HTTPStatus.BAD_REQUEST, told)
         else:
-            await self._app(inner, receive, send)
+            await self._app({**inner, ASKED: message.get("id")}, receive, send)
 
 
 def _shown_token(scope: Scope) -> Shown | Refusal | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,9 @@ from shared.metrics import LATENCY_S, SHORT_S, new_registry
 UNKNOWN_TOOL: Final = "unknown"
 WAITS_FOR_PEOPLE: Final = "apply_approved_plan"
 """Its time is mostly a person's, so it says nothing about the edge."""
+
+Limit = Literal["rate", "at_a_time", "share_of_queue", "queue"]
+"""Of what there was too much: the first three are a subject's own."""
 
 _OUTCOMES: Final = CODES | {"ok", "error", "person_asked"}
 _METHODS: Final = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS"})
@@ -106,8 +109,8 @@ class Metrics:
         )
         self._limited = Counter(
             "infragate_rate_limited",
-            "Requests that got 429 because their subject sent too much: more than its rate, or "
-            "too many at a time.",
+            "Requests that got 429 because their subject sent too much: more than its rate, too "
+            "many at a time, or more than its share of a queue; or 503 because a queue is full.",
             ("limit",),
             registry=registry,
         )
@@ -131,7 +134,7 @@ class Metrics:
         self._dispatch_s_of = {role: self._dispatch_s.labels(role.value) for role in Role}
         self._in_flight_of = {role: self._in_flight.labels(role.value) for role in Role}
         self._calls_of: dict[tuple[str, str], Counter] = {}
-        for limit in ("rate", "at_a_time"):
+        for limit in get_args(Limit):
             self._limited.labels(limit)
 
     @contextmanager
@@ -176,8 +179,8 @@ class Metrics:
         """Counts a token that was not believed."""
         self._tokens_refused.labels(known(code)).inc()
 
-    def limited(self, limit: str) -> None:
-        """Counts a request of a subject that sent too much: `rate` or `at_a_time`."""
+    def limited(self, limit: Limit) -> None:
+        """Counts a request that was told to come again later, by what there was too much of."""
         self._limited.labels(limit).inc()
 
     def session_opened(self) -> None:

@@ -25,7 +25,8 @@ from api.desk import Applied, Desk, Report, Requested, wait_refusal
 from api.metrics import UNKNOWN_TOOL, Metrics, known_outcome
 from api.resources import Resources
 from api.traced import tool_call
-from shared.errors import Fault, Refusal
+from api.turning_away import turn_away
+from shared.errors import Fault, QueueFull, Refusal
 from shared.logs import Log, trace_of
 from shared.plans import Operation, State
 
@@ -153,6 +154,8 @@ class Door:
             return await self._answer(context, params, arguments)
         except Fault as fault:
             log.warning("tool.failed", tool=params.name, code=fault.code)
+            if isinstance(fault, QueueFull):
+                turn_away(fault)
             return answers.failed(fault)
         except Exception as error:  # noqa: BLE001 - whatever it is, agents get our words for it
             # Our log takes places, not messages of exceptions.

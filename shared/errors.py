@@ -74,6 +74,12 @@ class QueueFull(Fault):
     retry_after = 5
 
 
+class ShareFull(QueueFull):
+    """As many calls of this subject wait as may; others still find room."""
+
+    retry_after = 1
+
+
 class BadConfiguration(Fault):
     """A setting, a key file or the policy cannot be used; the process must not go on."""
 

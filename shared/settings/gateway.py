@@ -106,7 +106,7 @@ class GatewaySettings(Common):
     )
     """A manifest of 256 KiB, escaped twice, with room."""
 
-    max_in_flight: int = Field(default=64, ge=1, validation_alias="INFRA_GATE_MAX_IN_FLIGHT")
+    max_in_flight: int = Field(default=32, ge=1, validation_alias="INFRA_GATE_MAX_IN_FLIGHT")
     """Calls waiting for workers in one replica; more are refused, so that these are answered."""
 
     requests_per_second: float = Field(

@@ -16,7 +16,7 @@ from typing import Final, cast
 import redis
 import redis.asyncio
 
-from shared.errors import QueueFull
+from shared.errors import QueueFull, ShareFull
 from shared.stores.connection import redis_faults
 
 PREFIX: Final = "q:"
@@ -33,13 +33,16 @@ for _, tag in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
 end
 local longest = tonumber(ARGV[4])
 local share = math.max(1, math.floor((longest - (waiting - mine)) / 2))
-if waiting >= longest or mine >= share then return 0 end
+if waiting >= longest then return 0 end
+if mine >= share then return -1 end
 redis.call('LPUSH', KEYS[1], ARGV[1])
 redis.call('LPUSH', KEYS[2], ARGV[2] .. ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 return 1
 """
+
+_FULL, _SHARE_FULL = 0, -1
 
 _TAKE_BACK: Final = """
 local waited = redis.call('LREM', KEYS[1], 1, ARGV[1])
@@ -124,16 +127,19 @@ class QueueMouth:
         somebody uses: so there is room for whoever has none.
 
         Raises:
-            QueueFull: it was not appended.
+            QueueFull: it was not appended; nobody finds room.
+            ShareFull: it was not appended; others find room.
             RedisUnavailable: it was not appended, or nobody knows.
         """
         owner, call_id = parcel.owner, parcel.call_id
         with redis_faults():
-            accepted = await self._put(
+            told = await self._put(
                 keys=parcel.keys, args=[parcel.message, owner, call_id, longest, KEEP_S]
             )
-        if not accepted:
+        if told == _FULL:
             raise QueueFull("The workers have more to do than they can answer in time.")
+        if told == _SHARE_FULL:
+            raise ShareFull("Too many calls of yours wait for the workers.")
 
     async def take_back(self, parcel: Parcel) -> bool:
         """Removes what was put; says whether it was still there.

@@ -21,6 +21,7 @@ from shared.errors import (
     QueueFull,
     RedisUnavailable,
     Refusal,
+    ShareFull,
     WorkerTimeout,
 )
 from shared.messages import (
@@ -310,7 +311,7 @@ def test_a_noisy_subject_is_refused_while_a_quiet_one_is_served(redis_url: str) 
         while len(done) < 16:
             done, _ = await asyncio.wait(noisy, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)
-        assert [type(call.exception()) for call in done] == [QueueFull] * 16
+        assert [type(call.exception()) for call in done] == [ShareFull] * 16
         while await stage.redis.llen("q:local.read") < 4:  # noqa: ASYNC110 - Redis tells nobody
             await asyncio.sleep(0)
         quiet = asked(stage, subject="quiet")

@@ -10,7 +10,7 @@ import redis
 from pydantic import SecretStr
 
 from dev.redis_server import free_port
-from shared.errors import QueueFull, RedisUnavailable
+from shared.errors import QueueFull, RedisUnavailable, ShareFull
 from shared.messages import Answer, Progress
 from shared.stores import connection, queues, replies
 from shared.stores.connection import AsyncRedis, connect, connect_async, is_hopeless
@@ -75,8 +75,9 @@ def test_of_several_queues_the_first_with_a_message_is_named(redis_url: str) -> 
 def test_a_full_queue_takes_no_more(redis_url: str) -> None:
     put(redis_url, "local.read", b"1", longest=2, subject="a")
     put(redis_url, "local.read", b"2", longest=2, subject="b")
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as full:
         put(redis_url, "local.read", b"3", longest=2, subject="c")
+    assert not isinstance(full.value, ShareFull)
 
 
 def test_a_subject_has_half_of_the_places_that_others_leave_in_the_queue(redis_url: str) -> None:
@@ -84,7 +85,7 @@ def test_a_subject_has_half_of_the_places_that_others_leave_in_the_queue(redis_u
         put(
             redis_url, "local.read", *(b"%d" % n for n in range(places)), longest=8, subject=subject
         )
-        with pytest.raises(QueueFull):
+        with pytest.raises(ShareFull):
             put(redis_url, "local.read", b"9", longest=8, subject=subject)
 
 

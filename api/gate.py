@@ -127,7 +127,8 @@ class ToolScopes:
             told = rpc_error(INVALID_REQUEST, f"Invalid Request: {fault}")
             await reply(send, HTTPStatus.BAD_REQUEST, told)
         else:
-            await self._app({**inner, ASKED: message.get("id")}, receive, send)
+            asked = message.get("id") if isinstance(message, dict) else None
+            await self._app({**inner, ASKED: asked}, receive, send)
 
 
 def _shown_token(scope: Scope) -> Shown | Refusal | None:

@@ -90,12 +90,17 @@ def from_base64url(text: str) -> bytes:
     return raw
 
 
+_NEVER_FLOATS = frozenset({str, int, bool, type(None)})
+
+
 def _holds_float(value: object) -> bool:
+    if type(value) in _NEVER_FLOATS:  # nearly all values
+        return False
     if isinstance(value, float):
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # asking an abstract class is slow
         return any(_holds_float(item) for item in value.values())
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, list | Sequence) and not isinstance(value, str | bytes):
         return any(_holds_float(item) for item in value)
     return False
 

@@ -78,24 +78,24 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
     Raises:
         Fault: as `make_plan`.
     """
-    plan = draft if isinstance(draft, Refusal) else _planned(draft, context)
-    if isinstance(plan, Refusal):
+    planned = draft if isinstance(draft, Refusal) else _planned(draft, context)
+    if isinstance(planned, Refusal):
         context.audit.record(
             "plan.refused",
             operation=call.operation.value,
             namespace=call.namespace[:63],
-            code=plan.code,
+            code=planned.code,
             iss=call.requester.iss,
             sub=call.requester.sub,
         )
-        return plan
+        return planned
+    plan, document = planned
     if all(item.action is Action.NO_OP for item in plan.objects):
         return {"no_change": [f"{item.kind}/{item.name}" for item in plan.objects]}
 
     current().note(plan=plan.id, namespace=plan.namespace)
     # (7) seal, if somebody still wants it
     errands.current().require_wanted()
-    document = plan.document()
     unsealed = SealedPlan(document=document, seal="")
     if context.keys.seal is None:
         raise BadConfiguration("This worker has no seal key; it is not a planner.")
@@ -119,13 +119,15 @@ def plan_for(draft: Draft | Refusal, call: PlanCall, context: Context) -> JSON |
     return {"plan_id": plan.id}
 
 
-def _planned(draft: Draft, context: Context) -> Plan | Refusal:
+def _planned(draft: Draft, context: Context) -> tuple[Plan, bytes] | Refusal:
+    """The plan with its canonical bytes."""
     previews, found = _asked(draft, context)
     if isinstance(previews, Refusal):
         return previews
     # (6) review
     plan = _plan(draft, previews, found, context)
-    return _size_refusal(plan) or plan
+    document = plan.document()
+    return _size_refusal(document) or (plan, document)
 
 
 def _asked(
@@ -213,8 +215,8 @@ def _plan(
     )
 
 
-def _size_refusal(plan: Plan) -> Refusal | None:
-    if len(plan.document()) <= MAX_PLAN_BYTES:
+def _size_refusal(document: bytes) -> Refusal | None:
+    if len(document) <= MAX_PLAN_BYTES:
         return None
     return Refusal(
         code="plan_too_large",

@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PYTEST_ARGS ?=
 
-.PHONY: help up demo test check format lint bench bench-peers cluster-test conformance lock clean
+.PHONY: help up demo test check format lint bench bench-peers faults cluster-test conformance lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,8 +34,8 @@ up: $(STAMP) ## everything on this machine; Ctrl-C stops it
 demo: $(STAMP) ## the whole story with a real MCP client, shown step by step
 	@$(BIN)/infragate demo $(ARGS)
 
-test: $(STAMP) ## all tests that this machine can run
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP) ## all tests that this machine can run, but the faults
+	$(BIN)/python -m pytest --ignore=tests/faults $(PYTEST_ARGS)
 
 check: $(STAMP) ## format, lint, types, layers, tests
 	$(MAKE) lint
@@ -53,6 +53,9 @@ format: $(STAMP) ## format the code and fix what can be fixed
 
 bench: $(BENCH_STAMP) ## measure beside references: make bench ARGS="--only queue --quick"
 	$(BIN)/python -m bench $(ARGS)
+
+faults: $(STAMP) ## everything that a stack leans on goes wrong, under traffic
+	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 bench-peers: $(BENCH_STAMP) ## the same beside other MCP servers for Kubernetes, installed for that
 	bench/install-peers $(VENV)/peers

@@ -11,20 +11,21 @@ from dev.sandbox.rbac import Asked
 from dev.sandbox.resources import Obj
 from dev.sandbox.status import ApiError
 
-KINDS = ("429", "500", "latency", "timeout_after_commit", "reset", "reset_after_commit")
+KINDS = ("410", "429", "500", "latency", "timeout_after_commit", "reset", "reset_after_commit")
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """`match` names request attributes (verb, resource, namespace, name) that must be equal.
 
-    `ms` is the latency; `seconds` the Retry-After of a 429, or how long a client that never hangs
-    up waits for the 504 of `timeout_after_commit`.
+    The first `skip` that match pass unharmed. `ms` is the latency; `seconds` the Retry-After of a
+    429, or how long a client that never hangs up waits for the 504 of `timeout_after_commit`.
     """
 
     match: dict[str, str]
     fault: str
     times: int = 1
+    skip: int = 0
     ms: int = 0
     seconds: float = 1
 
@@ -44,6 +45,9 @@ class Fault:
             headers = {"Retry-After": str(int(self.seconds))}
             text = "too many requests, please try again later"
             return ApiError(429, "TooManyRequests", text, details=details, headers=headers)
+        if self.fault == "410":
+            text = "The resourceVersion for the provided watch or list is too old."
+            return ApiError(410, "Expired", text, details={})
         if self.fault == "500":
             text = "Internal error occurred: scripted fault of the simulated cluster"
             return ApiError(500, "InternalError", text, details={"causes": [{"message": text}]})
@@ -63,6 +67,9 @@ class Faults:
     def next(self, asked: Asked) -> Fault | None:
         for fault in self.script:
             if fault.hits(asked):
+                if fault.skip > 0:
+                    fault.skip -= 1
+                    return None
                 fault.times -= 1
                 if fault.times <= 0:
                     self.script.remove(fault)

@@ -62,6 +62,8 @@ class Kubelet:
             self._keep(uid, self._terminate(change.obj))
 
     def _begin(self, pod: Obj) -> None:
+        if pod["spec"]["schedulerName"] != SCHEDULER:
+            return  # that scheduler does not run here, so the Pod waits for ever
         self._keep(pod["metadata"]["uid"], self._live(pod))
 
     def _keep(self, uid: str, life: "asyncio._CoroutineLike[None]") -> None:

@@ -52,7 +52,7 @@ class Server:
         self._resources = served(modern=cluster.modern)
         self._identities = identities
         self._tokens = tokens
-        self._logs = logs
+        self.logs = logs
         self._scales = Scales(cluster)
         self._changes = Changes(cluster, garbage, self._scales, admission)
 
@@ -118,6 +118,7 @@ class Server:
         if fault.fault == "reset":
             return _Cut()
         if fault.fault == "latency":
+            await request.body()  # it is all there: the answer does not need the client any more
             await asyncio.sleep(fault.ms / 1000)
         response = await self._answer(request, target, who)
         if fault.fault == "reset_after_commit":
@@ -192,7 +193,7 @@ class Server:
         if asked.verb == "get":
             obj = self.cluster.get(resource, namespace, asked.name)
             if target.subresource == "log":
-                text = self._logs.read(obj, queries.reading(query))
+                text = self.logs.read(obj, queries.reading(query))
                 placed = obj["spec"].get("nodeName")
                 return PlainTextResponse(text, 200 if placed else 204)
             return _json(200, shown(obj, resource))

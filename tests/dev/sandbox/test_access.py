@@ -11,6 +11,7 @@ import urllib3
 from dev.sandbox.seeds import CANARY
 from tests.dev.sandbox.conftest import (
     CONFIGMAPS,
+    DEMO,
     DEPLOYMENTS,
     LEASES,
     MERGE,
@@ -19,6 +20,9 @@ from tests.dev.sandbox.conftest import (
     Running,
     configmap,
     deployment,
+    pods_of,
+    rolled_out,
+    until,
 )
 
 READER = "system:serviceaccount:infragate-system:infragate-reader"
@@ -137,6 +141,15 @@ def test_a_scripted_429_says_when_to_come_back_and_then_is_spent(
     assert replies[0].headers["retry-after"] == "3"
 
 
+def test_the_first_that_match_can_pass_unharmed(applier: Client, script: Any) -> None:
+    script("410", skip=2)
+
+    replies = [patch(applier, "skipped") for _ in range(4)]
+
+    assert [reply.code for reply in replies] == [200, 200, 410, 200]
+    assert replies[2].body["reason"] == "Expired"
+
+
 def test_a_scripted_500_changes_nothing(applier: Client, script: Any) -> None:
     script("500")
 
@@ -203,3 +216,14 @@ def test_the_request_log_shows_who_did_what(admin: Client, applier: Client) -> N
 
 def test_the_request_log_is_for_the_admin(reader: Client) -> None:
     assert reader("GET", "/_sandbox/requests").code == 403
+
+
+def test_a_container_can_be_told_to_write_a_long_log(admin: Client, applier: Client) -> None:
+    until(lambda: rolled_out(admin, "nginx"))
+    pod = pods_of(admin, "nginx")[0]["metadata"]["name"]
+    namespace = DEMO.rpartition("/")[2]
+    wish = {"namespace": namespace, "pod": pod, "container": "nginx", "lines": 3, "length": 5}
+
+    assert applier("POST", "/_sandbox/log", wish).code == 403
+    assert admin("POST", "/_sandbox/log", wish).code == 204
+    assert admin("GET", f"{PODS}/{pod}/log?tailLines=3").body == "xxxxx\n" * 3

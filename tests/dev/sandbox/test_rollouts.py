@@ -168,6 +168,21 @@ def test_a_container_out_of_memory_is_killed(reader: Client) -> None:
     assert status["lastState"]["terminated"]["reason"] == "OOMKilled"
 
 
+def test_a_pod_of_another_scheduler_waits_untouched(admin: Client) -> None:
+    container = {"name": "web", "image": "localhost/nginx:1.21"}
+    for name, scheduler in (("left-alone", "nobody"), ("placed", "default-scheduler")):
+        spec = {"schedulerName": scheduler, "containers": [container]}
+        assert admin("POST", PODS, {"metadata": {"name": name}, "spec": spec}).code == 201
+    until(lambda: admin("GET", f"{PODS}/placed").body["spec"].get("nodeName"))
+
+    left = admin("GET", f"{PODS}/left-alone").body
+    for name in ("left-alone", "placed"):
+        admin("DELETE", f"{PODS}/{name}")
+    assert "nodeName" not in left["spec"]
+    assert left["status"]["phase"] == "Pending"
+    assert events_about(admin, left) == []
+
+
 def test_a_pod_that_no_node_takes_says_why(reader: Client) -> None:
     pod = until(
         lambda: next(

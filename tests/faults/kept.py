@@ -1,0 +1,95 @@
+"""What was accepted before something goes wrong, and whether it is still there afterwards."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tests.faults.stage import Stage
+from tests.faults.traffic import GOOD, PATIENCE_S, asked, client
+from tests.journeys.person import Person
+from tests.journeys.test_mcp import INITIALIZE, _call
+
+_numbers = itertools.count(1)
+
+
+def manifest(name: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: b}}\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A plan that waits, one that was approved, and an MCP session."""
+
+    stage: Stage
+    waiting: str
+    approved: str
+    writes: int
+    session: dict[str, str]
+
+    @classmethod
+    def made(cls, stage: Stage) -> "Kept":
+        number = next(_numbers)
+        with client(stage.live) as http:
+            opened = http.post("/mcp", json=INITIALIZE)
+            waiting, _ = a_plan(stage, http, f"waits-{number}")
+            approved, url = a_plan(stage, http, f"kept-{number}")
+        approve(stage, url)
+        session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+        writes = len(stage.writes("configmaps"))
+        return cls(stage=stage, waiting=waiting, approved=approved, writes=writes, session=session)
+
+    def require_all(self) -> str:
+        """Requires all of it: the approved plan can be applied, and is written once."""
+        assert status(self.stage, self.waiting) == "approval_required"
+        assert until_decided(self.stage, self.approved) == "applied"
+        assert self.has_session()
+        assert until_decided(self.stage, self.approved) == "applied"
+        assert len(self.stage.writes("configmaps")) == self.writes + 1
+        return "nothing: plans and session are there, the approved plan was written once"
+
+    def has_session(self) -> bool:
+        with client(self.stage.live) as http:
+            call = _call("get_allowed_namespaces")
+            answer = http.post("/mcp", json=call, headers=self.session)
+            return answer.status_code == httpx2.codes.OK
+
+
+def a_plan(stage: Stage, http: httpx2.Client, name: str) -> tuple[str, str]:
+    """A fresh plan's id and page."""
+    text = manifest(name)
+    told = asked(http, "request_apply_manifest", namespace=stage.live.namespace, manifest=text)
+    assert told.code == GOOD, told
+    return str(told.facts["planId"]), str(told.facts["approvalUrl"])
+
+
+def approve(stage: Stage, url: str) -> None:
+    with Person(stage.live) as person:
+        assert person.approve(url).status_code == httpx2.codes.OK
+
+
+def status(stage: Stage, plan: str) -> str:
+    """What an apply call says of a plan: its state, or the code of what went wrong."""
+    with client(stage.live) as http:
+        told = asked(http, "apply_approved_plan", planId=plan)
+    return str(told.facts["status"]) if told.code == GOOD else told.code
+
+
+def until_decided(stage: Stage, plan: str, patience_s: float = PATIENCE_S) -> str:
+    """Asks to apply a plan until it is neither under way nor unanswered."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        said = status(stage, plan)
+        if said not in {"applying", "approved", "worker_timeout", "no_worker"}:
+            return said
+        assert time.monotonic() < deadline, f"still {said}"
+        time.sleep(0.5)
+
+
+def facts_of(stage: Stage, tool: str, **arguments: object) -> dict[str, Any]:
+    with client(stage.live) as http:
+        told = asked(http, tool, namespace=stage.live.namespace, **arguments)
+    assert told.code == GOOD, told
+    return told.facts

@@ -25,7 +25,7 @@ def recording(root: Attacker, verb: str) -> Iterator[list[bytes]]:
                 words: str = one["command"]
                 if marker in words:
                     return
-                if words.startswith("LPUSH q:"):
+                if words.startswith("LPUSH q:") and not words.startswith("LPUSH q:of:"):
                     raw = words.split(" ", 2)[2].replace("\\\\", "\\").encode()
                     if _verb(raw) == verb:
                         found.append(raw)

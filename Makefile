@@ -54,8 +54,9 @@ format: $(STAMP) ## format the code and fix what can be fixed
 bench: $(BENCH_STAMP) ## measure beside references: make bench ARGS="--only queue --quick"
 	$(BIN)/python -m bench $(ARGS)
 
-faults: $(STAMP) ## everything that a stack leans on goes wrong, under traffic
-	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+faults: $(STAMP) ## everything that a stack leans on goes wrong, under traffic; measures the table of docs/operations.md anew
+	INFRAGATE_FAULTS_REPORT=tests/faults/measured.json $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+	$(BIN)/python -m tests.faults.measured
 
 bench-peers: $(BENCH_STAMP) ## the same beside other MCP servers for Kubernetes, installed for that
 	bench/install-peers $(VENV)/peers

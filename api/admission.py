@@ -19,6 +19,17 @@ class Admission:
         self._places = places
         self._taken: Counter[tuple[str, str]] = Counter()
 
+    def missing(self, queue_name: str, subject: str) -> QueueFull | None:
+        """Returns why one more call would find no place now; None: it would."""
+        in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
+        held = self._taken.get((queue_name, subject), 0)
+        share = max(1, (self._places - (in_queue - held)) // 2)
+        if in_queue >= self._places:
+            return QueueFull("Too many calls are waiting.")
+        if held >= share:
+            return ShareFull("Too many calls of yours are waiting.")
+        return None
+
     @asynccontextmanager
     async def place(self, queue_name: str, subject: str) -> AsyncIterator[None]:
         """Holds a place while the block runs.
@@ -27,14 +38,9 @@ class Admission:
             QueueFull: there is none.
             ShareFull: there is none for this subject.
         """
+        if (full := self.missing(queue_name, subject)) is not None:
+            raise full
         mine = queue_name, subject
-        in_queue = sum(count for who, count in self._taken.items() if who[0] == queue_name)
-        held = self._taken.get(mine, 0)
-        share = max(1, (self._places - (in_queue - held)) // 2)
-        if in_queue >= self._places:
-            raise QueueFull("Too many calls are waiting.")
-        if held >= share:
-            raise ShareFull("Too many calls of yours are waiting.")
         self._taken[mine] += 1
         try:
             yield

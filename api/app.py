@@ -32,6 +32,7 @@ from api.past import Memory
 from api.plan_ear import PlanEar
 from api.protected_resource import ProtectedResource
 from api.provider import Provider, ProviderConfig, make_client
+from api.queue_room import QueueRoom
 from api.remote import make_remote
 from api.resources import Resources
 from api.review import Review
@@ -125,6 +126,7 @@ def make_app(
         allowed_origins=own_names.origins(settings),
         max_body_bytes=settings.body_limit_bytes,
         fair_use=partial(FairUse, allowance=allowance, metrics=metrics),
+        room=QueueRoom(dispatch.admission, dispatch.workers, metrics).missing,
         metrics=metrics,
         tracer=tracer,
     )

@@ -124,7 +124,7 @@ class Desk:
             cluster,
             ReadCall.model_validate({"tool": tool, "arguments": given}),
             timeout_s=self._settings.read_timeout_s,
-            subject=_subject(caller),
+            subject=caller.subject,
         )
         return answer if isinstance(answer, Refusal) else _result(tool, answer)
 
@@ -144,7 +144,7 @@ class Desk:
         if isinstance(cluster, Refusal):
             return cluster
         answer = await self._dispatch.call(
-            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=_subject(caller)
+            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=caller.subject
         )
         return answer if isinstance(answer, Refusal) else await self._requested(caller, answer)
 
@@ -173,7 +173,7 @@ class Desk:
             plan.cluster.name,
             ApplyCall(plan_id=plan.id),
             timeout_s=self._settings.apply_timeout_s,
-            subject=_subject(caller),
+            subject=caller.subject,
             on_progress=pass_on,
         )
         return answer if isinstance(answer, Refusal) else self._applied(plan, answer)
@@ -269,10 +269,6 @@ def wait_refusal(wait_s: int) -> Refusal | None:
         return None
     told = f"WaitSeconds must be between 0 and {MAX_WAIT_S}."
     return Refusal(code="invalid_wait", message=told)
-
-
-def _subject(caller: Caller) -> str:
-    return f"{caller.iss} {caller.sub}"
 
 
 def _result(tool: str, answer: JSON) -> Result:

@@ -84,7 +84,7 @@ class Dispatch:
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._longest = max_in_flight
-        self._admission = Admission(max_in_flight)
+        self.admission = Admission(max_in_flight)
         self._mouth = QueueMouth(redis)
         self._leaving = Leaving(redis, self._mouth)
         self._waiting: dict[str, asyncio.Queue[Reply]] = {}
@@ -132,7 +132,7 @@ class Dispatch:
         role = ROLE_OF[call.verb]
         await self._require_worker(cluster, role)
         name = queue(cluster, role)
-        async with self._admission.place(name, subject):
+        async with self.admission.place(name, subject):
             with self._metrics.with_workers(role):
                 return await self._asked(name, call, timeout_s, on_progress, subject=subject)
 

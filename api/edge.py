@@ -23,7 +23,7 @@ from api.oauth import Verifier
 from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, replayed, reply, rpc_error
 from api.traced import Traced
-from api.turning_away import TurningAway
+from api.turning_away import Room, TurningAway
 from shared.tracing import Tracer
 
 MCP_PATH: Final = "/mcp"
@@ -46,6 +46,7 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     allowed_origins: Sequence[str],
     max_body_bytes: int = MAX_BODY_BYTES,
     fair_use: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    room: Room | None = None,
     metrics: Metrics | None = None,
     tracer: Tracer | None = None,
 ) -> ASGIApp:
@@ -54,11 +55,12 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     `mcp` is the SDK's session manager (`handle_request`) and must not be reachable by a route of
     `other`: a router's idea of a path (a trailing newline matches `$`) is not what protects it.
     `other` gets the lifespan and every other path. Hosts and origins are exact, or end in `:*` for
-    any port. `fair_use` puts the layer that counts in front, see `api.fair_use`.
+    any port. `fair_use` puts the layer that counts in front, see `api.fair_use`;
+    `room` knows queues, see `api.queue_room`.
     """
     metrics = metrics or Metrics()
     app: ASGIApp = SessionRequired(mcp)
-    app = TurningAway(app, metrics=metrics)
+    app = TurningAway(app, metrics=metrics, room=room)
     app = ToolScopes(app, resource=resource)
     app = WholeBody(app, limit=max_body_bytes)
     app = Authentication(fair_use(app), verifier=verifier, resource=resource, metrics=metrics)

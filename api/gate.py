@@ -127,8 +127,7 @@ class ToolScopes:
             told = rpc_error(INVALID_REQUEST, f"Invalid Request: {fault}")
             await reply(send, HTTPStatus.BAD_REQUEST, told)
         else:
-            asked = message.get("id") if isinstance(message, dict) else None
-            await self._app({**inner, ASKED: asked}, receive, send)
+            await self._app({**inner, ASKED: message}, receive, send)
 
 
 def _shown_token(scope: Scope) -> Shown | Refusal | None:

@@ -5,20 +5,25 @@ with status 200 says it to the model alone. An answer that has begun, as a strea
 told of its progress, keeps its status: there it is the tool error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.callers import Caller
 from api.metrics import Metrics
 from api.replies import not_now
 from shared.errors import QueueFull, ShareFull
 
 ASKED = "infragate.asked"
-"""The scope's key for the id of the JSON-RPC request."""
+"""The scope's key for the JSON-RPC message."""
+
+Room: TypeAlias = Callable[[object, Caller], Awaitable[QueueFull | None]]
+"""Says of a message and its caller why there is no place, as far as that is known by then."""
 
 
 @dataclass(slots=True)
@@ -39,16 +44,25 @@ def turn_away(full: QueueFull) -> None:
 
 
 class TurningAway:
-    """Answers 429 where a subject's own calls fill its share of a queue, 503 where all do."""
+    """Answers 429 where a subject's own calls fill its share of a queue, 503 where all do.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    With a `room` it does so at once where that is known before anybody works on the request.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, room: Room | None = None) -> None:
         self._app = app
+        self._room = room
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
+        if self._room is not None:
+            full = await self._room(scope[ASKED], scope["state"]["caller"])
+            if full is not None:
+                await self._say(full, scope, send)
+                return
         with _serving() as turned:
             await self._app(scope, receive, self._unless(turned, scope, send))
 
@@ -75,8 +89,13 @@ class TurningAway:
             str(full),
             code=full.code,
             wait_s=full.retry_after or 1,
-            request_id=scope.get(ASKED),
+            request_id=_id_of(scope.get(ASKED)),
         )
+
+
+def _id_of(message: object) -> str | int | None:
+    shown = message.get("id") if isinstance(message, dict) else None
+    return shown if isinstance(shown, str | int) else None
 
 
 @contextmanager

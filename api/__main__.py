@@ -7,14 +7,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.app import make_app, make_metrics
+from api.draining import LAST_S, Draining, DrainingServer
 from shared.errors import BadConfiguration
 from shared.logs import configure
 from shared.metrics import served
 from shared.settings import GatewaySettings, read_gateway_settings
 from shared.traces import traced
 
-DRAIN_S = 4
-"""Calls in flight get this long to finish after SIGTERM; orchestrators allow 10 s and more."""
+STARTUP_FAILED = 3
+"""Uvicorn's own exit code for it."""
 
 
 def main() -> None:
@@ -40,15 +41,22 @@ def _service(settings: GatewaySettings) -> str:
 
 
 def _serve(app: ASGIApp, settings: GatewaySettings) -> None:
-    uvicorn.run(
-        app,
+    draining = Draining(app)
+    config = uvicorn.Config(
+        draining,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=LAST_S,
     )
+    server = DrainingServer(
+        config, draining, delay_s=settings.stop_delay_s, drain_s=settings.drain_s
+    )
+    server.run()
+    if not server.started:
+        raise SystemExit(STARTUP_FAILED)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from shared.traces import traced
 from worker.app import make_context
 from worker.context import Context
 from worker.serving import FAILED, serve
+from worker.sizing import sized
 from worker.verbs import VERBS
 
 MISCONFIGURED: Final = 2
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_worker_settings(**_given(arguments))
         configure("worker", settings.log_format)
+        settings = sized(settings)
         with traced(settings, "infragate-worker") as tracer:
             context = make_context(settings, tracer)
             _require_safe_cluster(context)

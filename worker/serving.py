@@ -1,4 +1,4 @@
-"""The life of a worker process: recorded, announced, at work, and stopped within seconds."""
+"""The life of a worker process: recorded, announced, at work, and stopped within a set time."""
 
 import os
 import signal
@@ -18,9 +18,6 @@ from worker.app import make_worker
 from worker.collecting import Collector
 from worker.context import Context, Verbs
 
-STOP_S: Final = 4.0
-"""What is still running that long after the signal is cut off; plans and claims survive that."""
-
 STOPPED: Final = 0
 FAILED: Final = 1
 
@@ -36,7 +33,7 @@ def serve(context: Context, verbs: Verbs) -> int:
     _record_start(context)
     worker = make_worker(context, verbs)
     announcer = Announcer(context)
-    stopping = _Stopping(announcer, context.anchoring)
+    stopping = _Stopping(announcer, context.anchoring, within_s=context.settings.drain_s)
     signal.signal(signal.SIGTERM, stopping.begin)
     signal.signal(signal.SIGINT, stopping.begin)
     announcer.start()
@@ -59,9 +56,15 @@ def serve(context: Context, verbs: Verbs) -> int:
 
 
 class _Stopping:
-    """Ends the worker within `STOP_S` of the first signal, at once on the second."""
+    """Ends the worker `within_s` of the first signal, at once on the second.
 
-    def __init__(self, announcer: Announcer, anchoring: Anchoring | None) -> None:
+    What is still running then is cut off; plans and claims survive that.
+    """
+
+    def __init__(
+        self, announcer: Announcer, anchoring: Anchoring | None, *, within_s: float
+    ) -> None:
+        self._within_s = within_s
         self._announcer = announcer
         self._anchoring = anchoring
         self._thread = threading.Thread(target=self._give_up, daemon=True)
@@ -74,12 +77,12 @@ class _Stopping:
         self._thread.start()
 
     def _give_up(self) -> None:
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + self._within_s
         self._announcer.stop()
         time.sleep(max(0.0, deadline - time.monotonic()))
         if self._anchoring is not None:
             self._anchoring.stop()
-        _log.warning("worker.cut_off", seconds=STOP_S)
+        _log.warning("worker.cut_off", seconds=self._within_s)
         os._exit(FAILED)
 
 

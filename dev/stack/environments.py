@@ -36,6 +36,7 @@ def of_all(record: Record) -> dict[str, str]:
     return {
         "INFRA_GATE_OAUTH_AUTHORITY": record.issuer,
         "INFRA_GATE_OAUTH_RESOURCE": record.mcp,
+        "INFRA_GATE_DRAIN_SECONDS": "2",  # Ctrl-C ends everything within five seconds
         "INFRA_GATE_APPROVAL_BASE_URL": record.approvals,
     }
 

@@ -42,6 +42,9 @@ class Common(TraceSettings):
     )
     """May hold a password, so it is never printed. Production: rediss:// with a user."""
 
+    drain_s: float = Field(default=20.0, ge=0, le=600, validation_alias="INFRA_GATE_DRAIN_SECONDS")
+    """How long after SIGTERM calls in flight may take; a read takes no longer than this."""
+
     redis_ca_file: Path | None = Field(default=None, validation_alias="INFRA_GATE_REDIS_CA_FILE")
     """PEM file of the authority of Redis' certificate. None: this system's authorities."""
 

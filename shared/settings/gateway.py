@@ -101,6 +101,11 @@ class GatewaySettings(Common):
     )
     """The answer, not the apply: a slower one goes on and the next call reports it."""
 
+    stop_delay_s: float = Field(
+        default=0.0, ge=0, le=60, validation_alias="INFRA_GATE_STOP_DELAY_SECONDS"
+    )
+    """After SIGTERM the port stays open for this long, so that balancers see `/readyz` say no."""
+
     body_limit_bytes: int = Field(
         default=1024 * 1024, ge=64 * 1024, validation_alias="INFRA_GATE_BODY_LIMIT_BYTES"
     )

@@ -103,7 +103,10 @@ class WorkerSettings(TrailSettings, Common):
     """YAML with approvers and guardrails. None: nobody may approve, default guardrails."""
 
     threads: int = Field(default=16, ge=1, le=128, validation_alias="INFRA_GATE_WORKER_THREADS")
-    """Calls at a time in one process; they wait for the API server, not for the processor."""
+    """Calls at a time in one process; they wait for the API server, not for the processor.
+
+    A worker for which it is not set takes fewer on less than two processors (`worker.sizing`).
+    """
 
     kubernetes_timeout_s: float = Field(
         default=10.0, gt=0, le=60, validation_alias="INFRA_GATE_KUBERNETES_TIMEOUT_SECONDS"

@@ -49,6 +49,7 @@ class WorkerProcess:
             "INFRA_GATE_GUARD_AUDIT_ROOT": str(folder / "audit"),
             "K8S_MCP_APPROVAL_ROOT": str(folder),
             "INFRA_GATE_LOG_FORMAT": "json",
+            "INFRA_GATE_DRAIN_SECONDS": "4",
             **variables,
         }
         with self._log.open("ab") as log:

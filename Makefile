@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 PYTEST_ARGS ?=
 
-.PHONY: help up demo test check format lint bench bench-peers faults cluster-test conformance lock clean
+.PHONY: help up demo test check format lint bench bench-peers faults soak cluster-test conformance lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench: $(BENCH_STAMP) ## measure beside references: make bench ARGS="--only queu
 faults: $(STAMP) ## everything that a stack leans on goes wrong, under traffic; measures the table of docs/operations.md anew
 	INFRAGATE_FAULTS_REPORT=tests/faults/measured.json $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 	$(BIN)/python -m tests.faults.measured
+
+soak: $(STAMP) ## half an hour at 70 % of capacity, nothing may grow: make soak ARGS="--seconds 600"
+	$(BIN)/python -m bench.soak $(ARGS)
 
 bench-peers: $(BENCH_STAMP) ## the same beside other MCP servers for Kubernetes, installed for that
 	bench/install-peers $(VENV)/peers

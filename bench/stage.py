@@ -38,6 +38,8 @@ LIMITLESS: Final = {
     "INFRA_GATE_REQUESTS_BURST": "1000000",
     "INFRA_GATE_REQUESTS_AT_A_TIME": "100000",
 }
+ROOMY: Final = {**LIMITLESS, "INFRA_GATE_MAX_IN_FLIGHT": "512"}
+"""For more clients at once than a gateway takes calls by itself."""
 _ONLOOKER: Final = "user onlooker reset on >onlooker ~* &* +@all\n"
 """A Redis user of the bench: sees how much memory is used, as an operator's monitoring does."""
 

@@ -15,7 +15,7 @@ from bench.load.drives import Drive, Target
 from bench.load.loader import LoadFailed
 from bench.peers import PEERS, Opened, Peer, serving
 from bench.processes import NotReady
-from bench.stage import Cast, Stage, staged
+from bench.stage import ROOMY, Cast, Stage, staged
 from bench.timing import Timed
 
 GROUP: Final = "peers"
@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Found:
         return Found(not_run=("peers: `make bench-peers` installs them and compares",))
     compared: list[Compared] = []
     not_run: list[str] = []
-    with staged(Cast(kubeconfig=bench.kubeconfig)) as stage:
+    with staged(Cast(kubeconfig=bench.kubeconfig, gateway=ROOMY)) as stage:
         for peer in PEERS:
             if why := peer.missing(bench.peers):
                 not_run.append(f"{peer.name}: {why}")

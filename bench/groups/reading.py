@@ -7,7 +7,7 @@ from bench.figures import Budget, Curve, Figure, Found, Judged, per_second, seco
 from bench.kube import DEPLOYMENT, NAMESPACE, Kube
 from bench.load.drives import Drive
 from bench.sessions import opened
-from bench.stage import Cast, Stage, staged
+from bench.stage import ROOMY, Cast, Stage, staged
 from bench.timing import Timed
 from dev.stack.parts import GATEWAY, REDIS, WORKER
 
@@ -21,7 +21,7 @@ _TOOL: Final = "get_k8s_resource"
 
 def measure(bench: Bench) -> Found:
     """One gateway, one worker."""
-    with staged(Cast(kubeconfig=bench.kubeconfig)) as stage:
+    with staged(Cast(kubeconfig=bench.kubeconfig, gateway=ROOMY)) as stage:
         sweep = {clients: _beside(bench, stage, clients) for clients in _loads(bench)}
         eras = _cpu(bench, stage)
     return Found(figures=(*_figures(bench, sweep), *eras), curves=_curves(sweep))

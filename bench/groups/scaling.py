@@ -12,7 +12,7 @@ from bench.bench import Bench
 from bench.figures import Better, Budget, Curve, Figure, Found, Judged, per_second, times
 from bench.groups.reading import modern_read
 from bench.load.drives import Drive
-from bench.stage import LIMITLESS, Cast, Stage, staged
+from bench.stage import ROOMY, Cast, Stage, staged
 from bench.timing import linearity, median
 
 GROUP: Final = "scaling"
@@ -22,7 +22,6 @@ LATENCIES_MS: Final = (0, 5, 50)
 FEW_THREADS: Final = 4
 IO_MS: Final = 50
 LINEAR: Final = Budget(limit=0.9, of=Judged.OURS, better=Better.HIGHER)
-_GATEWAY: Final = {**LIMITLESS, "INFRA_GATE_MAX_IN_FLIGHT": "512"}
 
 
 def measure(bench: Bench) -> Found:
@@ -47,7 +46,7 @@ def _with_few_threads(bench: Bench, workers: int) -> float:
     cast = Cast(
         front=True,
         workers=workers,
-        gateway=_GATEWAY,
+        gateway=ROOMY,
         worker={"INFRA_GATE_WORKER_THREADS": str(FEW_THREADS)},
     )
     with staged(cast) as stage:
@@ -58,7 +57,7 @@ def _matrix(bench: Bench) -> dict[tuple[int, int, int], float]:
     """Calls per second by gateways, workers and latency. Gateways that nobody calls rest."""
     found = {}
     for workers in _workers(bench):
-        cast = Cast(front=True, gateways=max(GATEWAYS), workers=workers, gateway=_GATEWAY)
+        cast = Cast(front=True, gateways=max(GATEWAYS), workers=workers, gateway=ROOMY)
         with staged(cast) as stage:
             for gateways in GATEWAYS:
                 for ms, rate in _rates(bench, stage, LATENCIES_MS, gateways=gateways).items():

@@ -36,6 +36,7 @@ from api.queue_room import QueueRoom
 from api.remote import make_remote
 from api.resources import Resources
 from api.review import Review
+from api.serving_with import serving_with
 from api.sessions import SharedSessions
 from api.sources import Pins, Sources
 from api.standing import Standing
@@ -186,7 +187,7 @@ def _web(
                 tasks.start_soon(each)
             if sessions is not None:
                 await stack.enter_async_context(sessions.run())
-            log.info("gateway.started", serves=settings.serves, version=VERSION)
+            log.info("gateway.started", serves=settings.serves, version=VERSION, **serving_with())
             yield
             log.info("gateway.stopping")
 

@@ -1,5 +1,6 @@
 """Which tokens the gateway believes, what it remembers, and what it tells clients."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -219,6 +220,24 @@ def test_no_more_than_so_many_tokens_are_remembered(
         run(verifier.verify, token)
 
     assert len(verifier._believed) == 3
+
+
+def test_what_is_remembered_is_found_by_a_digest_and_holds_no_token(verifier: Verifier) -> None:
+    token = sign(CLAIMS)
+    run(verifier.verify, token)
+
+    assert list(verifier._believed) == [hashlib.sha256(token.encode()).digest()]
+    assert not any(part in repr(verifier._believed) for part in token.split("."))
+
+
+def test_an_expired_token_is_not_kept(verifier: Verifier, clock: Clock) -> None:
+    token = sign({**CLAIMS, "exp": NOW + 60})
+    run(verifier.verify, token)
+
+    clock.now += 91
+    run(verifier.verify, token)
+
+    assert len(verifier._believed) == 0
 
 
 def test_refusals_are_not_remembered(verifier: Verifier) -> None:

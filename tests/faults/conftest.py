@@ -12,6 +12,7 @@ SETTINGS = {
     "INFRA_GATE_APPLY_TIMEOUT_SECONDS": "20",  # 55
     "INFRA_GATE_KUBERNETES_TIMEOUT_SECONDS": "5",  # 10; what settles a lost write waits for it
     "INFRA_GATE_ROLLOUT_TIMEOUT_SECONDS": "5",
+    "INFRA_GATE_WORKER_THREADS": "16",  # tests count on how many calls are at work
     "INFRA_GATE_REQUESTS_PER_SECOND": "10000",  # few people make all the calls here
     "INFRA_GATE_REQUESTS_BURST": "10000",
     "INFRA_GATE_REQUESTS_AT_A_TIME": "1000",

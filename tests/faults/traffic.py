@@ -102,7 +102,11 @@ def _code_in(answer: httpx2.Response) -> str:
     """The code of a refusal over HTTP; one that says when to come again must say so in a header."""
     again = answer.status_code in {429, 503}
     try:
-        code = answer.json().get("code") or answer.json()["error"]
+        said = answer.json()
+        error = said.get("error")
+        code = (
+            error["data"]["code"] if isinstance(error, dict) else said.get("code") or said["error"]
+        )
     except (ValueError, KeyError, AttributeError):
         return "strange"
     return str(code) if not again or answer.headers.get("retry-after") else "strange"

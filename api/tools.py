@@ -24,6 +24,7 @@ from api.completing import Completer
 from api.desk import Applied, Desk, Report, Requested, wait_refusal
 from api.metrics import UNKNOWN_TOOL, Metrics, known_outcome
 from api.resources import Resources
+from api.same_list import SameList
 from api.traced import tool_call
 from api.turning_away import turn_away
 from shared.errors import Fault, QueueFull, Refusal
@@ -96,7 +97,7 @@ def make_server(
         cache_hints=dict.fromkeys(_LISTS, _SAME_FOR_ALL),
     )
     seal = security or RequestStateSecurity.ephemeral()
-    server.middleware.append(RequestStateBoundary(seal, default_audience=SERVER_NAME))
+    server.middleware += [RequestStateBoundary(seal, default_audience=SERVER_NAME), SameList()]
     return server
 
 

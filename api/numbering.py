@@ -62,10 +62,12 @@ def _say(scope: Scope, status: int, seconds: float) -> None:
         path=scope["path"],
         status=status,
         ms=round(seconds * 1000),
-        client_request=_clients_own(scope),
+        **_clients_own(scope),
     )
 
 
-def _clients_own(scope: Scope) -> str | None:
+def _clients_own(scope: Scope) -> dict[str, str]:
     sent = headers_named(scope, b"x-request-id")
-    return sent[0].decode() if len(sent) == 1 and _CLIENTS_OWN.fullmatch(sent[0]) else None
+    if len(sent) != 1 or not _CLIENTS_OWN.fullmatch(sent[0]):
+        return {}
+    return {"client_request": sent[0].decode()}

@@ -137,7 +137,8 @@ def _unchanged(planned: PlannedObject, live: Object | None) -> Object | Overtake
         misfits = [one.path for one in wanted if not _fits(now, (one,))]
         return Overtaken(why=_named(misfits or [one.path for one in wanted]))
     before = patched(now, _as_steps(wanted)) or {}
-    ordered = _in_order_of(before, planned.before, "")
+    reordered = any(one.path.endswith("]") for one in planned.changes)  # items came, went or moved
+    ordered = _in_order_of(before, planned.before, "") if reordered else before
     return ordered if isinstance(ordered, dict) and not same(ordered, now) else None
 
 

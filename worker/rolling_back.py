@@ -151,10 +151,11 @@ def _call(plan: Plan, ways: tuple[Back, ...], requester: Requester) -> PlanCall:
 def _image(way: Back) -> dict[str, JSON]:
     """The one container whose image goes back, and to which."""
     path = ("spec", "template", "spec", "containers")
-    for now, then in zip(list_at(way.live, *path), list_at(way.target, *path), strict=False):
-        if mapping_at(now).get("image") != mapping_at(then).get("image"):
-            found = mapping_at(then)
-            return {"container": found.get("name"), "image": found.get("image")}
+    images = {mapping_at(one).get("name"): one for one in list_at(way.live, *path)}
+    for one in list_at(way.target, *path):
+        then = mapping_at(one)
+        if mapping_at(images.get(then.get("name"))).get("image") != then.get("image"):
+            return {"container": then.get("name"), "image": then.get("image")}
     return {}
 
 

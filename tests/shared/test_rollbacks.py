@@ -116,6 +116,15 @@ def test_an_order_that_was_changed_is_changed_back() -> None:
     assert target(planned(before, after), there(after)) == before
 
 
+def test_an_order_that_somebody_else_changed_stays() -> None:
+    one: Object = {"name": "A", "value": "1"}
+    other: Object = {"name": "B", "value": "2"}
+    plan = planned(deployment(web(env=[one, other])), deployment(web(env=[one, other]), replicas=2))
+    reordered = there(deployment(web(env=[other, one]), replicas=2))
+
+    assert target(plan, reordered) == deployment(web(env=[other, one]))
+
+
 @given(OBJECTS, OBJECTS)
 @settings(max_examples=200, deadline=None)
 def test_undoing_gives_exactly_what_there_was(before: Object, after: Object) -> None:

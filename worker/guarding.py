@@ -16,13 +16,15 @@ from shared.documents import (
 from shared.errors import Refusal
 from shared.guardrails import Effect, Policy, Violation
 from shared.manifests import (
+    JSON,
     Kind,
     Object,
     ObjectRef,
+    mapping_at,
     normalized,
 )
 from shared.messages import PlanCall
-from shared.plans import Action, Note, Operation, Plan, PlannedObject, RiskNote
+from shared.plans import Action, Intent, Note, Operation, Plan, PlannedObject, RiskNote
 from worker import surroundings
 from worker.context import Context
 from worker.intents import Wanted
@@ -49,6 +51,8 @@ def request_refusal(
         return _refusal(wanted, guardrails.check_delete(wanted.ref, live), context)
     if wanted.manifest is not None:
         return _refusal(wanted, guardrails.check_write(wanted.manifest, live, policy), context)
+    if wanted.given is not None:
+        return _refusal(wanted, _patch_violations(wanted.given.intent, live, policy), context)
     if call.operation is Operation.SCALE:
         return _refusal(wanted, guardrails.check_scale(call.replicas or 0, policy), context)
     if call.operation is Operation.SET_IMAGE:
@@ -163,21 +167,32 @@ def _planned_violations(
     if planned.intent.verb in {"create", "apply"} and isinstance(body, dict):
         manifest = Manifest(document=1, kind=wanted.kind, ref=wanted.ref, body=body)
         return guardrails.check_write(manifest, live, policy)
+    return _patch_violations(planned.intent, live, policy)
+
+
+def _patch_violations(intent: Intent, live: Object | None, policy: Policy) -> tuple[Violation, ...]:
     return tuple(
         violation
-        for operation in (body if isinstance(body, list) else [])
+        for operation in (intent.body if isinstance(intent.body, list) else [])
         if isinstance(operation, dict)
-        for violation in _patched_violations(operation, policy)
+        for violation in _patched_violations(operation, live, policy)
     )
 
 
-def _patched_violations(operation: Object, policy: Policy) -> tuple[Violation, ...]:
+def _patched_violations(
+    operation: Object, live: Object | None, policy: Policy
+) -> tuple[Violation, ...]:
     path, value = str(operation.get("path")), operation.get("value")
     if path == "/spec/replicas" and isinstance(value, int):
         return guardrails.check_scale(value, policy)
     if path.endswith("/image") and isinstance(value, str):
         return guardrails.check_image(value, policy)
-    return ()
+    if operation.get("op") in {"remove", "test"}:
+        return ()
+    given: JSON = operation.get("value", "")
+    for step in reversed(path.split("/")[1:]):
+        given = {step.replace("~1", "/").replace("~0", "~"): given}
+    return tuple(guardrails.check_metadata(mapping_at(given), live, policy))
 
 
 def _refusal(wanted: Wanted, violations: tuple[Violation, ...], context: Context) -> Refusal | None:

@@ -14,6 +14,7 @@ from shared.guardrails.checks import (
 from shared.guardrails.fields import unknown_fields
 from shared.guardrails.findings import PlanFinding, find_in_plan
 from shared.guardrails.images import Image, read_image
+from shared.guardrails.metadata import check_metadata
 from shared.guardrails.owners import Owner, field_managers, owners
 from shared.guardrails.policy import PodSecurityLevel, Policies, Policy, read_policies
 from shared.guardrails.reach import Reached, reach
@@ -41,6 +42,7 @@ __all__ = [
     "assess",
     "check_delete",
     "check_image",
+    "check_metadata",
     "check_predicted",
     "check_scale",
     "check_write",

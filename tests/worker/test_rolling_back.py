@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from shared.errors import Refusal
+from shared.manifests import Object
 from shared.messages import PlanCall, RollbackCall
-from shared.plans import Operation, Plan
+from shared.plans import Intent, Operation, Plan
+from tests.shared.test_rollbacks import planned as changed
 from tests.worker.applying_stage import Stage, make_stage
-from tests.worker.worlds import ADA, ROB
-from worker import planning
+from tests.worker.worlds import ADA, ROB, a_plan
+from worker import guarding, planning
 from worker.rolling_back import plan_rollback
+
+MIRRORED = "reflector.v1.k8s.emberstack.com/reflection-allowed"
 
 
 @pytest.fixture
@@ -54,3 +59,43 @@ def test_the_container_whose_image_goes_back_is_named_whatever_its_place(stage: 
     assert [change.path for change in made.objects[0].changes] == [
         "spec.template.spec.containers[two].image"
     ]
+
+
+def config(**annotations: str) -> Object:
+    metadata: Object = {"name": "web", "namespace": "demo", "annotations": {**annotations}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "a"}}
+
+
+def test_what_controllers_act_on_does_not_come_back_by_a_rollback(stage: Stage) -> None:
+    live = stage.cluster.put("ConfigMap", "web", apiVersion="v1", data={"key": "a"})
+    live["metadata"]["annotations"] = {"team": "a"}
+    before, after = config(team="a", **{MIRRORED: "true"}), config(team="a")
+    one = changed(before, after, name="web").model_copy(update={"uid": live["metadata"]["uid"]})
+    plan = a_plan(operation=Operation.APPLY, objects=(one,))
+    stage.world.store(plan)
+    stage.forge(plan, state="applied")
+
+    answer = plan_rollback(RollbackCall(plan_id=plan.id, approver=ADA), stage.world.context)
+
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.details["rule"]) == ("guardrail", "IG-META-PREFIX")
+
+
+@pytest.mark.parametrize(
+    ("operation", "rule"),
+    [
+        ({"op": "add", "path": f"/metadata/annotations/{MIRRORED.replace('/', '~1')}"}, "PREFIX"),
+        ({"op": "add", "path": "/metadata/annotations", "value": {MIRRORED: "true"}}, "PREFIX"),
+        ({"op": "add", "path": "/metadata/ownerReferences", "value": [{"uid": "u"}]}, "OWNER"),
+    ],
+)
+def test_an_applier_judges_the_metadata_that_a_patch_sets(
+    stage: Stage, operation: Object, rule: str
+) -> None:
+    patch = Intent(verb="patch", body=[{"value": "true", **operation}])
+    one = changed(config(), config(team="a"), name="web").model_copy(update={"intent": patch})
+
+    refusal = guarding.plan_refusal(a_plan(objects=(one,)), (config(),), stage.world.context)
+
+    assert refusal is not None
+    assert refusal.details["rule"] == f"IG-META-{rule}"

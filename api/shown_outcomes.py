@@ -43,7 +43,7 @@ _OF_ROLLBACKS: Final[dict[State, str]] = {
 }
 _ROLLOUTS: Final[dict[Verdict, tuple[str, Tone]]] = {
     Verdict.FAILED: ("Applied, but the rollout failed", "bad"),
-    Verdict.PROGRESSING: ("Applied, the rollout goes on", "wait"),
+    Verdict.PROGRESSING: ("Applied, rollout not finished", "wait"),
 }
 _DONE: Final[dict[Action, str]] = {
     Action.CREATE: "created",

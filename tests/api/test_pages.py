@@ -351,7 +351,7 @@ def test_the_outcome_of_an_applied_plan_is_shown(stage: Stage, plan: Plan) -> No
     ("verdict", "told"),
     [
         (Verdict.FAILED, "Applied, but the rollout failed"),
-        (Verdict.PROGRESSING, "Applied, the rollout goes on"),
+        (Verdict.PROGRESSING, "Applied, rollout not finished"),
         (Verdict.COMPLETE, ">Applied</span>"),
     ],
 )

@@ -60,6 +60,7 @@ def test_both_plans_link_to_each_other_and_the_new_one_names_no_agent(stage: Sta
     old, new = page(stage, plan.id), page(stage, "R0llback")
 
     assert f'A rollback was requested: <a href="{MADE}">' in old
+    assert f'Somebody asked for its <a href="{MADE}">rollback</a>.' in old
     assert f'This plan undoes <a href="/approvals/{plan.id}">' in new
     assert "approval pages" in new
     assert "No agent asked." in new
@@ -71,7 +72,9 @@ def test_a_link_that_only_redis_claims_is_not_shown(stage: Stage) -> None:
     other = stage.workers.add(make_plan(id="0ther"))
     stage.workers.record(plan.id, State.APPLIED, undone_by=other.id)
 
-    assert "A rollback was requested" not in page(stage, plan.id)
+    old = page(stage, plan.id)
+    assert "A rollback was requested" not in old
+    assert "Somebody asked for its" not in old
 
 
 def test_after_a_rollout_that_failed_the_button_stands_out(stage: Stage) -> None:

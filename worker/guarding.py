@@ -139,6 +139,13 @@ def review(
 _SEVERITY: Final = {"low": "info", "medium": "warning", "high": "critical"}
 
 
+_FROM_ELSEWHERE: Final = Violation(
+    rule_id="IG-FIELD-UNKNOWN",
+    message="a patch takes a value from elsewhere in the object, where no rule sees it.",
+    path="",
+    way_out="Ask for the change anew.",
+)
+
 _QUIET_FIELDS: Final = {
     Operation.SCALE: "spec.replicas",
     Operation.RESTART: "spec.template.metadata.annotations",
@@ -183,6 +190,10 @@ def _patched_violations(
     operation: Object, live: Object | None, policy: Policy
 ) -> tuple[Violation, ...]:
     path, value = str(operation.get("path")), operation.get("value")
+    if operation.get("op") == "copy" or (
+        operation.get("op") == "move" and not _in_a_list(operation)
+    ):
+        return (_FROM_ELSEWHERE,)
     if path == "/spec/replicas" and isinstance(value, int):
         return guardrails.check_scale(value, policy)
     if path.endswith("/image") and isinstance(value, str):
@@ -193,6 +204,12 @@ def _patched_violations(
     for step in reversed(path.split("/")[1:]):
         given = {step.replace("~1", "/").replace("~0", "~"): given}
     return tuple(guardrails.check_metadata(mapping_at(given), live, policy))
+
+
+def _in_a_list(move: Object) -> bool:
+    """Whether an item only changes its place in its list, as our own patches have it."""
+    places = [str(move.get(end)).rpartition("/") for end in ("from", "path")]
+    return places[0][0] == places[1][0] and all(index.isdigit() for _, _, index in places)
 
 
 def _refusal(wanted: Wanted, violations: tuple[Violation, ...], context: Context) -> Refusal | None:

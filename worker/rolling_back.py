@@ -31,9 +31,10 @@ CLIENT: Final = "approval pages"
 _WRITTEN: Final = frozenset({State.APPLIED, State.FAILED, State.OUTCOME_UNKNOWN})
 _WAITING: Final = frozenset({State.PENDING, State.APPROVED, State.APPLYING})
 
-_one_at_a_time = threading.Lock()
-"""Whoever presses twice finds the plan of the first time. Two planners may still make two: then
-the second that is applied is found stale."""
+_one_at_a_time: Final = tuple(threading.Lock() for _ in range(64))
+"""Whoever presses twice finds the plan of the first time: one lock for many plans, so that other
+rollbacks hardly ever wait. Two planners may still make two: then the second that is applied is
+found stale."""
 
 
 def plan_rollback(call: RollbackCall, context: Context) -> JSON | Refusal:
@@ -42,7 +43,7 @@ def plan_rollback(call: RollbackCall, context: Context) -> JSON | Refusal:
     Raises:
         Fault: Redis, the cluster or the audit log did not answer; no plan was made.
     """
-    with _one_at_a_time:
+    with _one_at_a_time[hash(call.plan_id) % len(_one_at_a_time)]:
         answer = _rollback(call, context)
     who = call.approver.model_dump(include={"iss", "sub"})
     if isinstance(answer, Refusal):

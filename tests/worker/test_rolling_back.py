@@ -99,3 +99,29 @@ def test_an_applier_judges_the_metadata_that_a_patch_sets(
 
     assert refusal is not None
     assert refusal.details["rule"] == f"IG-META-{rule}"
+
+
+ORDER = {"from": "/spec/template/spec/containers/1", "path": "/spec/template/spec/containers/0"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "allowed"),
+    [
+        ({"op": "copy", "from": "/data", "path": "/metadata/annotations"}, False),
+        ({"op": "copy", **ORDER}, False),
+        ({"op": "move", "from": "/data", "path": "/metadata/annotations"}, False),
+        ({"op": "move", "from": "/data/a", "path": "/data/b"}, False),
+        ({"op": "move", **ORDER}, True),
+    ],
+)
+def test_an_applier_lets_no_patch_take_a_value_from_where_no_rule_sees_it(
+    stage: Stage, operation: Object, allowed: bool
+) -> None:
+    patch = Intent(verb="patch", body=[operation])
+    one = changed(config(), config(team="a"), name="web").model_copy(update={"intent": patch})
+
+    refusal = guarding.plan_refusal(a_plan(objects=(one,)), (config(),), stage.world.context)
+
+    assert (refusal is None) == allowed
+    if refusal is not None:
+        assert refusal.details["rule"] == "IG-FIELD-UNKNOWN"

@@ -190,10 +190,8 @@ def _patched_violations(
     operation: Object, live: Object | None, policy: Policy
 ) -> tuple[Violation, ...]:
     path, value = str(operation.get("path")), operation.get("value")
-    if operation.get("op") == "copy" or (
-        operation.get("op") == "move" and not _in_a_list(operation)
-    ):
-        return (_FROM_ELSEWHERE,)
+    if operation.get("op") in {"copy", "move"}:
+        return () if _in_a_list(operation) else (_FROM_ELSEWHERE,)
     if path == "/spec/replicas" and isinstance(value, int):
         return guardrails.check_scale(value, policy)
     if path.endswith("/image") and isinstance(value, str):
@@ -206,10 +204,11 @@ def _patched_violations(
     return tuple(guardrails.check_metadata(mapping_at(given), live, policy))
 
 
-def _in_a_list(move: Object) -> bool:
+def _in_a_list(operation: Object) -> bool:
     """Whether an item only changes its place in its list, as our own patches have it."""
-    places = [str(move.get(end)).rpartition("/") for end in ("from", "path")]
-    return places[0][0] == places[1][0] and all(index.isdigit() for _, _, index in places)
+    places = [str(operation.get(end)).rpartition("/") for end in ("from", "path")]
+    moves = operation.get("op") == "move" and places[0][0] == places[1][0]
+    return moves and all(index.isdigit() for _, _, index in places)
 
 
 def _refusal(wanted: Wanted, violations: tuple[Violation, ...], context: Context) -> Refusal | None:

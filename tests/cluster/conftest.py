@@ -160,10 +160,16 @@ def eventually(condition: Callable[[], object], *, within_s: float = READY_S) ->
         time.sleep(0.2)
 
 
+def in_time_with(world: World, cluster: Cluster) -> Cluster:
+    """The cluster, whose time passes with the world's, which goes on by minutes at once."""
+    cluster.server_date = lambda: formatdate(world.clock(), usegmt=True)  # type: ignore[method-assign]
+    return cluster
+
+
 @pytest.fixture
 def here(kube: Kube, redis_url: str, tmp_path: Path) -> Iterator[ClusterWorld]:
     world = make_world(redis_url, tmp_path)
-    cluster = Cluster.connect(kube.applier, name="local")
+    cluster = in_time_with(world, Cluster.connect(kube.applier, name="local"))
     rule = RULE.model_copy(update={"namespaces": (NAMESPACE,)})
     world.context = replace(
         world.context,
@@ -172,7 +178,5 @@ def here(kube: Kube, redis_url: str, tmp_path: Path) -> Iterator[ClusterWorld]:
         policy=replace(world.context.policy, approvers=(rule,)),
     )
     world.clock.now = int(time.time())
-    # The server's time passes with the world's, which goes on by minutes at once.
-    cluster.server_date = lambda: formatdate(world.clock(), usegmt=True)  # type: ignore[method-assign]
     yield ClusterWorld(world=world, kube=kube, admin=Cluster.connect(kube.admin, name="local"))
     world.redis.close()

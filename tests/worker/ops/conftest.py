@@ -19,7 +19,7 @@ from shared.errors import Refusal
 from shared.messages import DenyCall
 from shared.plans import Operation
 from shared.settings import TrailSettings, WorkerSettings
-from tests.cluster.conftest import NAMESPACE, ClusterWorld, Kube, kube
+from tests.cluster.conftest import NAMESPACE, ClusterWorld, Kube, in_time_with, kube
 from tests.worker.worlds import ADA, RULE, World, make_world
 from worker import withdrawing
 from worker.anchoring import Anchoring
@@ -111,7 +111,7 @@ def make_cluster_world(kube: Kube, redis_url: str, folder: Path) -> ClusterWorld
     world.context = replace(
         world.context,
         settings=settings_in(folder),
-        cluster=Cluster.connect(kube.applier, name="local"),
+        cluster=in_time_with(world, Cluster.connect(kube.applier, name="local")),
         namespaces=(NAMESPACE,),
         policy=replace(
             world.context.policy,

@@ -134,6 +134,8 @@ def test_what_is_sought_is_found_and_nothing_else(stage: Stage, query: str, foun
     rows = set(re.findall(r'class="row" href="/approvals/(\w+)"', page))
     assert rows == set(found.split())
     assert found or "None of the 2 waiting plans is like that" in page
+    count = len(rows)
+    assert not rows or f'"count">{count if count == 2 else "1 of 2"}</span>' in page
 
 
 def test_the_form_keeps_what_was_sought(stage: Stage) -> None:
@@ -163,6 +165,7 @@ def test_fifty_waiting_plans_have_pages(stage: Stage) -> None:
 
     assert first.count('class="row" href') == PER_PAGE
     assert "Page 1 of 3, 51 plans" in first
+    assert f'"count">{PER_PAGE} of 51</span>' in first
     assert 'href="?risk=low&amp;page=2"' in first
     assert re.findall(r'class="row" href="/approvals/(\w+)"', last) == ["p50"]
     assert "There is no page 4" in beyond

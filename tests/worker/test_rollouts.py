@@ -92,3 +92,36 @@ def test_a_look_that_fails_keeps_what_was_seen_before() -> None:
 
 def test_nothing_to_watch_is_over_at_once() -> None:
     assert watched(Rolling()) == [()]
+
+
+class Retried:
+    """A Deployment whose looks are scripted: when its deadline was noted to have passed, if so."""
+
+    def __init__(self, *exceeded: str) -> None:
+        self.exceeded = list(exceeded)
+        self.wanted = {"web": 1}
+
+    def get(self, _kind: str, _namespace: str, _name: str) -> Object:
+        at = self.exceeded.pop(0) if len(self.exceeded) > 1 else self.exceeded[0]
+        reason = "ProgressDeadlineExceeded" if at else "ReplicaSetUpdated"
+        condition: Object = {"type": "Progressing", "reason": reason, "lastUpdateTime": at}
+        status: Object = {"replicas": 1, "updatedReplicas": 1, "conditions": [condition]}
+        return {"spec": {"replicas": 1}, "status": status}
+
+
+def verdicts(*exceeded: str, timeout_s: float = 60) -> list[str]:
+    told = watched(cast("Rolling", Retried(*exceeded)), timeout_s)
+    return [look[0].verdict.value for look in told]
+
+
+def test_a_deadline_that_passed_in_an_earlier_rollout_is_no_verdict() -> None:
+    assert verdicts("old", "old", "", "", "new") == [*["progressing"] * 4, "failed"]
+    assert verdicts("old", "new") == ["progressing", "failed"]
+
+
+def test_a_deadline_that_passes_is_a_verdict_at_once() -> None:
+    assert verdicts("", "new") == ["progressing", "failed"]
+
+
+def test_a_rollout_that_nothing_moves_is_stuck_when_the_time_is_up() -> None:
+    assert verdicts("old", timeout_s=3) == ["progressing", "progressing", "failed"]

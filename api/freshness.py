@@ -28,7 +28,7 @@ async def rechecked(found: Reviewed, dispatch: Dispatcher, viewer: Identity) -> 
             found.plan.cluster.name,
             RecheckCall(plan_id=found.plan.id),
             timeout_s=TIMEOUT_S,
-            subject=f"{viewer.iss} {viewer.sub}",
+            subject=viewer.subject,
         )
         if isinstance(answer, Refusal):
             return found

@@ -86,7 +86,9 @@ class Pages:
         self._inbox = InboxPages(frame=self._frame, review=review, streams=streams, now=now)
         self._history = HistoryPages(frame=self._frame, review=review, memory=memory, now=now)
         self._rollbacks = RollbackPages(frame=self._frame, review=review, refusals=self._refusals)
-        self._passkeys = PasskeyPages(frame=self._frame, review=review, login=login, now=now)
+        self._passkeys = PasskeyPages(
+            frame=self._frame, review=review, login=login, refusals=self._refusals, now=now
+        )
 
     def router(self) -> APIRouter:
         """Returns the routes; fixed addresses come before those of plans."""

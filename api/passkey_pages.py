@@ -32,10 +32,16 @@ class PasskeyPages:
     """Using a passkey for a plan, and making a new one. `now` answers epoch seconds."""
 
     def __init__(
-        self, *, frame: Frame, review: Review, login: Login, now: Callable[[], int]
+        self,
+        *,
+        frame: Frame,
+        review: Review,
+        login: Login,
+        refusals: Refusals,
+        now: Callable[[], int],
     ) -> None:
         self._frame = frame
-        self._refusals = Refusals(frame=frame, review=review, now=now)
+        self._refusals = refusals
         self._review = review
         self._origin = login.origin
         self._proofs = login.waiting_proofs

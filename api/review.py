@@ -271,7 +271,7 @@ class Review:
             plan.cluster.name,
             call,
             timeout_s=DECISION_TIMEOUT_S,
-            subject=f"{approver.iss} {approver.sub}",
+            subject=approver.subject,
         )
 
     async def _proof_key(self, cluster: str) -> str:

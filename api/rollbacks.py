@@ -15,19 +15,19 @@ from shared.manifests import JSON
 from shared.messages import ApplyCall, RollbackCall
 from shared.outcomes import Outcome, Written
 from shared.plans import Identity, Plan, State
+from shared.rollbacks import WRITTEN
 
 PLAN_TIMEOUT_S: Final = 40.0
 """As for an agent's request: a plan of 20 documents makes 40 calls to the API server."""
 APPLY_TIMEOUT_S: Final = 60.0
 """Until when an apply is begun and its rollout watched; the page looks at the plan, not at it."""
 
-_ENDED: Final = frozenset({State.APPLIED, State.FAILED, State.OUTCOME_UNKNOWN})
 _DONE: Final = frozenset({Written.WRITTEN, Written.UNKNOWN})
 
 
 def may_be_undone(state: State, outcome: Outcome | None) -> bool:
     """Says whether a plan in this state wrote something that could be undone."""
-    if state not in _ENDED:
+    if state not in WRITTEN:
         return False
     return outcome is None or any(one.result in _DONE for one in outcome.objects)
 
@@ -44,7 +44,7 @@ async def requested(
         plan.cluster.name,
         RollbackCall(plan_id=plan.id, approver=approver, groups=tuple(sorted(groups))),
         timeout_s=PLAN_TIMEOUT_S,
-        subject=f"{approver.iss} {approver.sub}",
+        subject=approver.subject,
     )
     if isinstance(answer, Refusal):
         return answer

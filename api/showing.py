@@ -139,14 +139,14 @@ def became(reviewed: Reviewed, *, now: int) -> Became | None:
     if reviewed.state is State.PENDING:
         return None
     label, tone = state_in_words(reviewed)
-    by, at = _decision(reviewed)
+    how, by, at = _decision(reviewed, now=now)
     return Became(
         label=label,
         tone=tone,
         explained=explained(reviewed.state, by_agent=not reviewed.plan.undoes),
-        how=_DECIDED.get(reviewed.state, "Approved" if reviewed.receipt else "Decided"),
+        how=how,
         by=by,
-        at=None if at is None else moment(at, now=now),
+        at=at,
         reason=reviewed.decided_reason,
     )
 
@@ -155,7 +155,7 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
     """Returns what the page of one plan shows."""
     label, tone = state_in_words(reviewed)
     plan, receipt = reviewed.plan, reviewed.receipt
-    decided_by, decided_at = _decision(reviewed)
+    decided_how, decided_by, decided_at = _decision(reviewed, now=now)
     high = plan.risk.level == "high"
     return Sheet(
         reviewed=reviewed,
@@ -166,8 +166,8 @@ def sheet(reviewed: Reviewed, *, now: int) -> Sheet:
         expires=moment(plan.expires_at, now=now),
         apply_before=moment(receipt.receipt.apply_before, now=now) if receipt else None,
         decided_by=decided_by,
-        decided_at=None if decided_at is None else moment(decided_at, now=now),
-        decided_how=_DECIDED.get(reviewed.state, "Approved" if receipt else "Decided"),
+        decided_at=decided_at,
+        decided_how=decided_how,
         proofs=_proofs(reviewed, now=now),
         objects=tuple(shown_object(one, open_all=high) for one in plan.objects),
         outcome=reviewed.outcome,
@@ -193,9 +193,11 @@ def _finished(outcome: Outcome | None, *, now: int) -> Moment | None:
     return None if at is None else moment(at, now=now)
 
 
-def _decision(reviewed: Reviewed) -> tuple[Identity | None, int | None]:
-    """Who decided, and when; a decision against counts more than one for."""
-    if reviewed.decided_by is None and reviewed.receipt is not None:
+def _decision(reviewed: Reviewed, *, now: int) -> tuple[str, Identity | None, Moment | None]:
+    """How it was decided, who did, and when; a decision against counts more than one for."""
+    how = _DECIDED.get(reviewed.state, "Approved" if reviewed.receipt else "Decided")
+    by, at = reviewed.decided_by, reviewed.decided_at
+    if by is None and reviewed.receipt is not None:
         receipt = reviewed.receipt.receipt
-        return receipt.approver, receipt.verified_at
-    return reviewed.decided_by, reviewed.decided_at
+        by, at = receipt.approver, receipt.verified_at
+    return how, by, None if at is None else moment(at, now=now)

@@ -87,7 +87,7 @@ def _after(planned: PlannedObject) -> JSON:
     """The object as it will be; the planner has compared it with what the API server predicted."""
     if planned.before is None:
         return None
-    return patched(planned.before, ((one.path, one.op, one.new) for one in planned.changes))
+    return patched(planned.before, planned.changes)
 
 
 def _path(one: PlannedChange) -> ShownPath:

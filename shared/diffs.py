@@ -7,7 +7,7 @@ How a difference is told is not decided here. Diffs are made of normalized objec
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from shared.manifests import JSON, Object, Path, quoted
 
@@ -138,13 +138,29 @@ _Step: TypeAlias = tuple[Path, Op, JSON]
 """What is still to go of a change's path, what is done there, and the new value."""
 
 
-def patched(before: Object, changes: Iterable[tuple[str, Op, JSON]]) -> Object | None:
-    """Return the state that `diff` found these (path, op, new value) in; None if one does not fit.
+class Made(Protocol):
+    """What of a change leads to the state after it: a `Change`, or one that a plan keeps."""
+
+    @property
+    def path(self) -> str:
+        """As of a `Change`."""
+
+    @property
+    def op(self) -> Op:
+        """As of a `Change`."""
+
+    @property
+    def new(self) -> JSON:
+        """As of a `Change`."""
+
+
+def patched(before: Object, changes: Iterable[Made]) -> Object | None:
+    """Return the state that `diff` found these changes in; None if one does not fit.
 
     Whoever shows the result compares its digest: where items of a list had names on one side only,
     it can come out otherwise.
     """
-    taken_apart: list[_Step] = [(steps(path), op, new) for path, op, new in changes]
+    taken_apart: list[_Step] = [(steps(one.path), one.op, one.new) for one in changes]
     try:
         result = _patched(before, taken_apart, "")
     except _MisfitError:

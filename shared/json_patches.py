@@ -30,12 +30,22 @@ def patch_between(raw: Object, live: Object, target: Object) -> list[Object]:
     return _mapping(raw, live, target, "")
 
 
+def escaped(key: str) -> str:
+    """Return a key as a step of a JSON pointer (RFC 6901 section 3)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def keys_of(pointer: str) -> list[str]:
+    """Return the keys that a JSON pointer leads along; none for the whole object."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
 def _mapping(
     raw: Mapping[str, JSON], live: Mapping[str, JSON], target: Mapping[str, JSON], at: str
 ) -> list[Object]:
     found: list[Object] = []
     for key in sorted(live.keys() | target.keys()):
-        path = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
+        path = f"{at}/{escaped(key)}"
         there = raw.get(key)
         if key in live and key in target:
             found += _value(_Three(raw=there, live=live[key], target=target[key]), path, key)

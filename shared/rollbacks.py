@@ -5,7 +5,7 @@ of it, its earlier values are wanted back; where it has something else, somebody
 since, and nothing is undone over their heads. Values that the plan did not change stay as they are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,10 @@ from shared.manifests import (
     normalized,
     text_at,
 )
-from shared.plans import DIGEST_ANNOTATION, Action, Plan, PlannedChange, PlannedObject
+from shared.plans import DIGEST_ANNOTATION, Action, Plan, PlannedChange, PlannedObject, State
+
+WRITTEN: Final = frozenset({State.APPLIED, State.FAILED, State.OUTCOME_UNKNOWN})
+"""States of plans that may have written something."""
 
 _ORDER: Final = "[*]"
 _MAX_NAMED: Final = 5
@@ -136,7 +139,7 @@ def _unchanged(planned: PlannedObject, live: Object | None) -> Object | Overtake
     if not _fits(now, wanted):
         misfits = [one.path for one in wanted if not _fits(now, (one,))]
         return Overtaken(why=_named(misfits or [one.path for one in wanted]))
-    before = patched(now, _as_steps(wanted)) or {}
+    before = patched(now, wanted) or {}
     reordered = any(one.path.endswith("]") for one in planned.changes)  # items came, went or moved
     ordered = _in_order_of(before, planned.before, "") if reordered else before
     return ordered if isinstance(ordered, dict) and not same(ordered, now) else None
@@ -148,17 +151,13 @@ def _inverse(change: PlannedChange) -> Change:
 
 def _fits(now: Object, wanted: tuple[Change, ...]) -> bool:
     """Whether these changes, and no others, lead somewhere from here: each old value is there."""
-    then = patched(now, _as_steps(wanted))
+    then = patched(now, wanted)
     if then is None:
         return False
     found = {change.path: change for change in diff(now, then)}
     return found.keys() == {one.path for one in wanted} and all(
         found[one.path].op == one.op and same(found[one.path].old, one.old) for one in wanted
     )
-
-
-def _as_steps(changes: Iterable[Change]) -> Iterator[tuple[str, Op, JSON]]:
-    return ((one.path, one.op, one.new) for one in changes)
 
 
 def _in_order_of(value: JSON, before: JSON, field: str) -> JSON:

@@ -15,6 +15,7 @@ from shared.documents import (
 )
 from shared.errors import Refusal
 from shared.guardrails import Effect, Policy, Violation
+from shared.json_patches import keys_of
 from shared.manifests import (
     JSON,
     Kind,
@@ -199,8 +200,8 @@ def _patched_violations(
     if operation.get("op") in {"remove", "test"}:
         return ()
     given: JSON = operation.get("value", "")
-    for step in reversed(path.split("/")[1:]):
-        given = {step.replace("~1", "/").replace("~0", "~"): given}
+    for key in reversed(keys_of(path)):
+        given = {key: given}
     return tuple(guardrails.check_metadata(mapping_at(given), live, policy))
 
 

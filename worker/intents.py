@@ -10,6 +10,7 @@ from shared.documents import (
     Manifest,
 )
 from shared.errors import Refusal
+from shared.json_patches import escaped
 from shared.manifests import (
     RESTARTED_AT_ANNOTATION,
     Kind,
@@ -83,8 +84,8 @@ def of_restart(live: Object, *, at: str) -> Intent:
     annotations = mapping_at(live, "spec", "template", "metadata").get("annotations")
     path = "/spec/template/metadata/annotations"
     if annotations:
-        key = RESTARTED_AT_ANNOTATION.replace("~", "~0").replace("/", "~1")
-        return of_operations([{"op": "add", "path": f"{path}/{key}", "value": at}])
+        key = f"{path}/{escaped(RESTARTED_AT_ANNOTATION)}"
+        return of_operations([{"op": "add", "path": key, "value": at}])
     return of_operations([{"op": "add", "path": path, "value": {RESTARTED_AT_ANNOTATION: at}}])
 
 

@@ -151,7 +151,7 @@ def _before(preview: Previewed, predicted: str | None) -> dict[str, JSON] | None
     if preview.live is None or preview.action is not Action.UPDATE:
         return None
     before = normalized(preview.live)
-    after = patched(before, ((one.path, one.op, one.new) for one in preview.changes))
+    after = patched(before, preview.changes)
     if after is None or object_digest(after) != predicted:
         return None
     return without_untouched(before, after, Kind(preview.wanted.ref.kind))

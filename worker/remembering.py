@@ -97,11 +97,8 @@ def _receipts(
     stored: StoredPlan, plan: Plan, context: Context
 ) -> tuple[approvals.SignedReceipt, ...]:
     """The approvals that an applier signed for this digest, whatever else lies beside the plan."""
-    last = approvals.read_signed_receipt(stored.receipt or "")
-    mine = (
-        not isinstance(last, Refusal)
-        and last.receipt.plan_digest == stored.sealed.digest
-        and receipts.authentic(last, context)
-    )
     before = receipts.earlier(stored, plan, context)
-    return (*before, last) if mine and not isinstance(last, Refusal) else before
+    last = approvals.read_signed_receipt(stored.receipt or "")
+    if isinstance(last, Refusal) or last.receipt.plan_digest != stored.sealed.digest:
+        return before
+    return (*before, last) if receipts.authentic(last, context) else before

@@ -17,7 +17,7 @@ from shared.messages import PlanCall, RollbackCall
 from shared.plans import Intent, Note, Operation, Plan, Requester, State, state_at
 from shared.questions import namespace_refusal
 from shared.requests import request_refusal
-from shared.rollbacks import Back, ways_back
+from shared.rollbacks import WRITTEN, Back, ways_back
 from shared.stores.plans import StoredPlan
 from worker import intents, writes
 from worker.context import Context
@@ -28,7 +28,6 @@ from worker.vault import open_plan
 CLIENT: Final = "approval pages"
 """Stands as the program that asked: no agent did."""
 
-_WRITTEN: Final = frozenset({State.APPLIED, State.FAILED, State.OUTCOME_UNKNOWN})
 _WAITING: Final = frozenset({State.PENDING, State.APPROVED, State.APPLYING})
 
 _one_at_a_time: Final = tuple(threading.Lock() for _ in range(64))
@@ -87,7 +86,7 @@ def _written_plan(call: RollbackCall, context: Context) -> tuple[StoredPlan, Pla
     rules, groups = context.policy.approvers, frozenset(call.groups)
     if not any(rule.covers(plan) and rule.names(call.approver, groups) for rule in rules):
         return Refusal(code="not_an_approver", message="You may not decide about this plan.")
-    if stored.state not in _WRITTEN:
+    if stored.state not in WRITTEN:
         return Refusal(
             code="rollback_too_early", message="Nothing of this plan was written to the cluster."
         )

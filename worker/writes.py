@@ -19,11 +19,12 @@ from typing import Final
 
 from shared.digests import object_digest
 from shared.errors import ClusterFault, Conflict
+from shared.json_patches import escaped
 from shared.manifests import ALLOCATED, Kind, Object, mapping_at, mappings_at, normalized, text_at
 from shared.plans import DIGEST_ANNOTATION, Intent, PlannedObject
 from worker.cluster import FIELD_MANAGER, ApplyConflict, Cluster, Written
 
-_ANNOTATION_POINTER = "/metadata/annotations/" + DIGEST_ANNOTATION.replace("/", "~1")
+_ANNOTATION_POINTER = f"/metadata/annotations/{escaped(DIGEST_ANNOTATION)}"
 RETRIES: Final = 2
 """Of a write that found a newer version without a change; enough for a busy status."""
 

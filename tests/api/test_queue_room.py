@@ -12,24 +12,12 @@ from api.admission import Admission
 from api.metrics import Metrics
 from api.queue_room import QueueRoom
 from shared.errors import RedisUnavailable
-from shared.messages import Announcement, Role
+from shared.messages import Announcement
 from tests.api.asgi import Answer, send_request
+from tests.api.desk_stage import worker
 from tests.api.replicas import ALICE, BOB, in_front_of
 from tests.api.test_edge import Inner, bearer
 from tests.api.test_oauth import ISSUER
-
-WORKER = Announcement(
-    worker="w",
-    version="0",
-    cluster="local",
-    cluster_id="uid",
-    cluster_version="v1.36.0",
-    simulated=False,
-    namespaces=("demo",),
-    roles=tuple(Role),
-    started_at=1,
-    seen_at=2,
-)
 
 
 class Gateway:
@@ -45,7 +33,7 @@ class Gateway:
     async def _live(self) -> tuple[Announcement, ...]:
         if self.redis_is_away:
             raise RedisUnavailable("away")
-        return (WORKER,)
+        return (worker(),)
 
     async def ask(self, token: str = ALICE, *, id_: Any = "q-7", **changes: Any) -> Answer:
         params = {"name": "get_k8s_status", "arguments": {"namespace": "demo"}, **changes}

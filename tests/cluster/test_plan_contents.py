@@ -44,7 +44,7 @@ def test_a_changed_object_is_there_as_it_was_and_its_changes_lead_to_the_result(
     assert [item.kind for item in changed] == ["ConfigMap", "Deployment"]
     for item in changed:
         assert item.before is not None
-        result = patched(item.before, [(one.path, one.op, one.new) for one in item.changes])
+        result = patched(item.before, item.changes)
         assert result is not None
 
 

@@ -12,7 +12,8 @@ from typing import Any, Self
 import httpx2
 
 from tests.journeys.live import Live
-from tests.journeys.test_mcp import BOTH, _call
+from tests.journeys.test_mcp import BOTH
+from tests.journeys.test_redis_outage import modern
 
 DEADLINE_S = 30.0
 """A read's own deadline is 20 s; whoever waits longer than this heard nothing at all."""
@@ -35,19 +36,6 @@ class Told:
     seconds: float
     facts: dict[str, Any] = field(default_factory=dict)
     text: str = ""
-
-
-def modern(tool: str, **arguments: object) -> tuple[dict[str, str], dict[str, Any]]:
-    """Headers and body of a call of the newest revision, which needs no session."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
-    }
-    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool}
-    body = _call(tool, **arguments)
-    body["params"] = {"name": tool, "arguments": arguments, "_meta": meta}
-    return headers, body
 
 
 @contextmanager

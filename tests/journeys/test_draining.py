@@ -14,7 +14,8 @@ import redis.asyncio
 
 from dev.redis_server import free_port
 from shared.envelopes import Envelope, unpack
-from shared.messages import Announcement, Refused, Role, reply_json
+from shared.messages import Refused, reply_json
+from tests.api.desk_stage import worker
 from tests.journeys.live import PATIENCE_S
 from tests.journeys.test_mcp import BOTH
 
@@ -46,18 +47,7 @@ def call(number: int) -> dict[str, object]:
 
 async def announce(client: "redis.asyncio.Redis") -> None:
     """As a worker does; this test is the worker."""
-    said = Announcement(
-        worker="w",
-        version="0",
-        cluster="local",
-        cluster_id="uid",
-        cluster_version="v1.36.0",
-        simulated=False,
-        namespaces=("a",),
-        roles=tuple(Role),
-        started_at=1,
-        seen_at=int(time.time()),
-    )
+    said = worker(worker="w", namespaces=("a",), seen_at=int(time.time()))
     await client.set("wk:worker:w", said.model_dump_json())
     await client.sadd("wk:workers", "w")
 

@@ -187,9 +187,7 @@ def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Ob
 @given(OBJECTS, OBJECTS)
 @settings(max_examples=100, deadline=None)
 def test_the_differences_alone_turn_one_into_the_other(live: Object, result: Object) -> None:
-    changes = [(change.path, change.op, change.new) for change in diff(live, result)]
-
-    assert diffs.same(patched(live, changes), result)
+    assert diffs.same(patched(live, diff(live, result)), result)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +206,9 @@ def test_the_differences_alone_turn_one_into_the_other(live: Object, result: Obj
     ],
 )
 def test_a_difference_that_is_of_another_object_does_not_fit(path: str, op: diffs.Op) -> None:
-    assert patched(deployment(web(), replicas=2), [(path, op, "x")]) is None
+    change = diffs.Change(path=path, op=op, old=None, new="x")
+
+    assert patched(deployment(web(), replicas=2), [change]) is None
 
 
 @given(OBJECTS, OBJECTS)

@@ -29,7 +29,7 @@ async def answer(server: "Server", request: Request, who: Identity | None) -> Re
         case "GET", "/_sandbox/requests":
             return PlainTextResponse(server.requests.lines(), media_type="application/jsonl")
         case "DELETE", "/_sandbox/requests":
-            server.requests.entries.clear()
+            server.requests.clear()
         case _:
             return PlainTextResponse("no such control\n", status_code=404)
     return Response(status_code=204)

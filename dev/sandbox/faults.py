@@ -6,12 +6,19 @@ Faults are set over `/_sandbox/faults` by the admin identity. Doing the harm is 
 import json
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from heapq import merge
+from operator import itemgetter
+from typing import Final
 
 from dev.sandbox.rbac import Asked
 from dev.sandbox.resources import Obj
 from dev.sandbox.status import ApiError
 
 KINDS = ("410", "429", "500", "latency", "timeout_after_commit", "reset", "reset_after_commit")
+KEPT: Final = 20_000
+"""Reads, and as many writes, that the log of requests keeps."""
+
+_READS: Final = frozenset({"get", "list", "watch"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,12 +89,24 @@ class Faults:
 
 @dataclass(slots=True)
 class RequestLog:
-    """The last requests, one JSON object each; requests to `/_sandbox` leave no trace."""
+    """The last requests, one JSON object each; requests to `/_sandbox` leave no trace.
 
-    entries: deque[Obj] = field(default_factory=lambda: deque(maxlen=20000))
+    However many reads there are, they push out no write.
+    """
+
+    _reads: deque[tuple[int, Obj]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _writes: deque[tuple[int, Obj]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _count: int = 0
 
     def add(self, entry: Obj) -> None:
-        self.entries.append(entry)
+        self._count += 1
+        kept = self._reads if entry["verb"] in _READS else self._writes
+        kept.append((self._count, entry))
+
+    def clear(self) -> None:
+        self._reads.clear()
+        self._writes.clear()
 
     def lines(self) -> str:
-        return "".join(json.dumps(entry) + "\n" for entry in self.entries)
+        in_order = merge(self._reads, self._writes, key=itemgetter(0))
+        return "".join(json.dumps(entry) + "\n" for _, entry in in_order)

@@ -1,5 +1,6 @@
-"""The pure parts: field sets, patches, fates, quantities, selectors."""
+"""The pure parts: field sets, patches, fates, quantities, selectors, the log of requests."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.sandbox import fates, fieldsets, patches, schema, selectors
+from dev.sandbox.faults import KEPT, RequestLog
 from dev.sandbox.quantities import quantity
 from dev.sandbox.resources import CONFIGMAPS, DEPLOYMENTS
 from dev.sandbox.status import ApiError
@@ -147,3 +149,17 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 )
 def test_label_selectors(selector: str, matches: bool) -> None:
     assert selectors.labels(selector)({"metadata": {"labels": {"a": "1"}}}) is matches
+
+
+def test_reads_push_no_write_out_of_the_log_of_requests() -> None:
+    log = RequestLog()
+    log.add({"verb": "create"})
+    for number in range(KEPT + 1):
+        log.add({"verb": "list", "number": number})
+    log.add({"verb": "delete"})
+
+    first, second, *rest, last = [json.loads(line) for line in log.lines().splitlines()]
+
+    assert first == {"verb": "create"}
+    assert (second["number"], rest[-1]["number"]) == (1, KEPT)
+    assert last == {"verb": "delete"}

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from api.app import make_app, make_metrics
 from api.draining import LAST_S, Draining, DrainingServer
 from shared.errors import BadConfiguration
+from shared.garbage import spare_what_lives_on
 from shared.logs import configure
 from shared.metrics import served
 from shared.settings import GatewaySettings, read_gateway_settings
@@ -54,6 +55,7 @@ def _serve(app: ASGIApp, settings: GatewaySettings) -> None:
     server = DrainingServer(
         config, draining, delay_s=settings.stop_delay_s, drain_s=settings.drain_s
     )
+    spare_what_lives_on()
     server.run()
     if not server.started:
         raise SystemExit(STARTUP_FAILED)

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from shared.anchors import positions
 from shared.display import skeleton
@@ -93,7 +93,8 @@ _FOLD: dict[int, str | int | None] = {
     **dict.fromkeys(map(ord, string.punctuation), " "),
     **str.maketrans("013457l@$", "oieastias", "'`"),
 }
-_NO_BLANKS = str.maketrans("", "", string.digits + string.whitespace)
+_NO_BLANKS = str.maketrans("", "", string.digits + " ")
+"""For folded lines, whose only blanks are single ones."""
 
 
 def _plain(text: str) -> str:
@@ -112,7 +113,7 @@ def _hits(text: str) -> Iterator[Hit]:
     words = plain.translate(_FOLD)
     lines = [" ".join(line.split()) for line in words.split("\n")]
     yield from _by_rules(RULES, lines, "\n")
-    yield from _by_rules(SQUASHED_RULES, [line.translate(_NO_BLANKS) for line in lines], "")
+    yield from _by_rules(SQUASHED_RULES, "\n".join(lines).translate(_NO_BLANKS).split("\n"), "")
     for kind, anchors, pattern in FORMS:
         if any(anchor in plain for anchor in anchors):
             line, seen = 1, 0
@@ -148,8 +149,10 @@ def _matches(
 
 # Encodings
 
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
-_PART = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_SHORTEST_ENCODED = 24
+_SHORTEST_PART = 8
+_ENCODED = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_ENCODED},}}={{0,2}}")
+_PART = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_PART},}}={{0,2}}")
 _MOST_ENCODED = 8 * 1024
 _LEAST_DECODED = 12
 _TO_USUAL = str.maketrans("-_", "+/")
@@ -167,6 +170,8 @@ def _encoded_hits(text: str) -> Iterator[Hit]:
         for number, encoded, count in _encoded(text.split("\n"))
         if (decoded := _decoded(encoded))
     ]
+    if not found:
+        return
     for hit in set(_hits(("\n" * _MOST_LINES).join(decoded for _, _, decoded in found))):
         number, count, _ = found[(hit.line - 1) // _MOST_LINES]
         yield from (Hit(number + n, hit.kind) for n in range(count))
@@ -174,18 +179,23 @@ def _encoded_hits(text: str) -> Iterator[Hit]:
 
 def _encoded(lines: list[str]) -> Iterator[tuple[int, str, int]]:
     """Yield number of the first line, the encoded text, and over how many lines it goes."""
-    tails = list(map(_tail, lines))
     for number, line in enumerate(lines, 1):
-        for match in _ENCODED.finditer(line):
-            yield number, match[0], 1
-        joined = tails[number - 1]
-        for count in range(2, _MOST_LINES + 1):
-            if not joined or number + count - 1 > len(lines):
+        if len(line) >= _SHORTEST_ENCODED:
+            for match in _ENCODED.finditer(line):
+                yield number, match[0], 1
+    long_enough = [len(line) >= _SHORTEST_PART for line in lines]
+    if any(here and below for here, below in pairwise(long_enough)):
+        yield from _joined(list(map(_tail, lines)))
+
+
+def _joined(tails: list[str]) -> Iterator[tuple[int, str, int]]:
+    """Yield the same for encoded words that stand at the ends of two or three lines in a row."""
+    for first, joined in enumerate(tails):
+        for last in range(first + 1, min(first + _MOST_LINES, len(tails))):
+            if not joined or not tails[last]:
                 break
-            part = tails[number + count - 2]
-            joined = joined + part if part else ""
-            if joined:
-                yield number, joined, count
+            joined += tails[last]  # noqa: PLW2901 - grows line by line
+            yield first + 1, joined, last - first + 1
 
 
 def _tail(line: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from celery.worker import state
 
+from shared.garbage import spare_what_lives_on
 from shared.logs import Log
 from shared.messages import Role
 from shared.release import VERSION
@@ -43,6 +44,7 @@ def serve(context: Context, verbs: Verbs) -> int:
     if context.anchoring is not None:
         context.anchoring.start()
     _log.info("worker.started", cluster=context.settings.cluster, roles=",".join(context.roles))
+    spare_what_lives_on()
     try:
         worker.start()
     finally:

@@ -5,6 +5,7 @@ judging them together. So a whole part is judged at once first; only where somet
 halved, down to the string that holds it.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -22,6 +23,11 @@ FREE_TEXT: Final = frozenset({"message", "note"})
 
 _APART: Final = "\n.\n"
 """A line between strings, so that two seldom read as one; if they do, each is judged alone."""
+
+KNOWN_HARMLESS: Final[set[bytes]] = set()
+"""Digests of parts in which nothing was found: agents look at the same objects again and again."""
+
+MOST_KNOWN: Final = 4096
 
 
 def clean_text(text: str) -> tuple[str, Hits]:
@@ -95,8 +101,20 @@ def _is_harmless(value: Any) -> bool:
     strings = dict.fromkeys(_strings(value, keys))
     if any(map(_names_a_secret, keys)):
         return False
-    text = _APART.join([*strings, *keys])
-    return stripped(text) == text and not redact(text).hits and not scan(text)
+    return _reads_harmless(_APART.join([*strings, *keys]))
+
+
+def _reads_harmless(text: str) -> bool:
+    """Whether there is nothing to take out or to mark; depends on the text alone."""
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    if digest in KNOWN_HARMLESS:
+        return True
+    if stripped(text) != text or redact(text).hits or scan(text):
+        return False
+    if len(KNOWN_HARMLESS) >= MOST_KNOWN:
+        KNOWN_HARMLESS.clear()
+    KNOWN_HARMLESS.add(digest)
+    return True
 
 
 def _strings(value: Any, keys: set[str]) -> Iterator[str]:

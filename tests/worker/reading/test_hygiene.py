@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from shared.injection import MARK
 from shared.untrusted import cleaned_value
+from worker.reading import hygiene
 from worker.reading.hygiene import clean_value, mark_lines
 
 SECRET = "https://admin:Canary-9f8e7d6c5b4a@db.example/x"
@@ -30,6 +31,27 @@ _values = st.recursive(
 @given(_values)
 def test_bulk_cleaning_agrees_with_cleaning_one_by_one(value: Any) -> None:
     assert clean_value(value)[0] == cleaned_value(value).value
+
+
+@settings(max_examples=60)
+@given(_values)
+def test_what_was_seen_before_is_cleaned_as_it_was_then(value: Any) -> None:
+    assert clean_value(value) == clean_value(value)
+
+
+def test_a_secret_in_what_was_harmless_before_is_taken_out() -> None:
+    assert clean_value({"pods": [{"reason": "x"}]})[0] == {"pods": [{"reason": "x"}]}
+
+    value, _ = clean_value({"pods": [{"reason": "x"}, {"reason": SECRET}]})
+
+    assert "Canary" not in str(value)
+
+
+def test_a_flood_of_different_texts_does_not_fill_the_memory() -> None:
+    for number in range(2 * hygiene.MOST_KNOWN):
+        clean_value(f"pod-{number}")
+
+    assert len(hygiene.KNOWN_HARMLESS) <= hygiene.MOST_KNOWN
 
 
 def test_one_secret_among_thousands_is_taken_out_and_counted() -> None:

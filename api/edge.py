@@ -1,9 +1,10 @@
 """What every request passes before anybody reads it: plain ASGI, one layer per question.
 
 Is this Host ours, is this Origin welcome, is the body small, who is calling, do they call too
-often, may they use this tool, is there room for the call, is there a session to speak in? `at_edge`
-puts the layers in that order. The two that concern tokens are in `api.gate`, the one that counts in
-`api.fair_use`, the one that knows of queues in `api.turning_away`.
+often, may they use this tool, is there room for the call, was this answered before, is there a
+session to speak in? `at_edge` puts the layers in that order. The two that concern tokens are in
+`api.gate`, the one that counts in `api.fair_use`, the one that knows of queues in
+`api.turning_away`, the one that remembers in `api.same_bytes`.
 """
 
 import re
@@ -22,6 +23,7 @@ from api.numbering import Numbering
 from api.oauth import Verifier
 from api.protected_resource import ProtectedResource
 from api.replies import error, headers_named, replayed, reply, rpc_error
+from api.same_bytes import SameBytes
 from api.traced import Traced
 from api.turning_away import Room, TurningAway
 from shared.tracing import Tracer
@@ -59,7 +61,7 @@ def at_edge(  # noqa: PLR0913 - one for each layer
     `room` knows queues, see `api.queue_room`.
     """
     metrics = metrics or Metrics()
-    app: ASGIApp = SessionRequired(mcp)
+    app: ASGIApp = SameBytes(SessionRequired(mcp))
     app = TurningAway(app, metrics=metrics, room=room)
     app = ToolScopes(app, resource=resource)
     app = WholeBody(app, limit=max_body_bytes)

@@ -1,8 +1,8 @@
 """`python -m bench.soak`: 70 % of what the stack can do, for half an hour; nothing may grow.
 
 Clients of both eras read over kept connections, while the memory, files and connections of gateway
-and worker and the keys of Redis are looked at. Exit code 1 when something grew or a call failed.
-Plans are not made: Redis keeps each for a day, which is growth by design.
+and worker and the keys of Redis are looked at. Exit code 1 when something grew or a call failed, 2
+when it was not measured. Plans are not made: Redis keeps each for a day, which is growth by design.
 """
 
 import json
@@ -26,8 +26,10 @@ from bench.sessions import opened
 from bench.stage import Cast, Stage, staged
 from bench.timing import joined
 from dev.stack.parts import GATEWAY, WORKER
+from dev.stack.running import ToldToStop
 from shared.errors import Fault
 
+NOT_DONE: Final = 2
 SHARE: Final = 0.7
 CLIENTS: Final = 16
 CAPACITY_S: Final = 8.0
@@ -112,9 +114,11 @@ def main() -> int:
         with staged(Cast()) as stage, loader() as load:
             soak = soaked(stage, load, options.seconds)
             soak.judges_speed = not options.shared
+    except ToldToStop:
+        return NOT_DONE
     except Fault as fault:
         print(fault, file=sys.stderr)
-        return 2
+        return NOT_DONE
     Console().print(shown(soak, options.seconds))
     print(f"{soak.answered} answered, {soak.refused} refused, {soak.failed} failed", end=" ")
     print(soak.first_failure)
@@ -123,7 +127,12 @@ def main() -> int:
 
 
 def soaked(stage: Stage, load: Loader, seconds: float) -> Soak:
-    """Measures the capacity, then keeps 70 % of it up and looks at everything after each slice."""
+    """Measures the capacity, then keeps 70 % of it up and looks at everything after each slice.
+
+    Raises:
+        Fault: a process of the stack, or the load's, ended.
+        ToldToStop: a signal arrived.
+    """
     requests = _requests(stage)
 
     def drive(length: float, rate: float = 0.0) -> Drive:
@@ -137,6 +146,7 @@ def soaked(stage: Stage, load: Loader, seconds: float) -> Soak:
     soak = Soak(capacity=capacity, rate=SHARE * capacity)
     length = max(LEAST_SLICE_S, seconds / SAMPLES)
     for _ in range(max(3, round(seconds / length))):
+        stage.stack.require_alive()
         soak.count(load.together(drive(length, soak.rate)))
         _sample(stage, soak.samples)
     return soak

@@ -1,15 +1,11 @@
 """Keeps Python's collector of garbage from looking again and again at what lives on anyway.
 
 A full collection walks every container there is: here all modules, models and schemas, for 50 ms
-and more, during which nobody gets an answer. Under load that was the slowest of a hundred calls.
+and more, during which nobody gets an answer. Under load those were the slowest of a hundred calls.
+How often it collects stays as Python has it: less often costs memory and gained nothing.
 """
 
 import gc
-from typing import Final
-
-BETWEEN: Final = (10_000, 20, 20)
-"""New containers between two collections of the youngest, and of those how many lead to the next
-generation (Python's own: 700, 10, 10). One call makes some thousands, nearly all without cycles."""
 
 
 def spare_what_lives_on() -> None:
@@ -19,4 +15,3 @@ def spare_what_lives_on() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*BETWEEN)

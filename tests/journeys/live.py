@@ -168,6 +168,21 @@ class Live:
         """The cluster, with every right."""
         return Cluster.connect(self.places.sandbox / "admin.kubeconfig", name="admin")
 
+    def replicas(self) -> int:
+        """How many nginx is to have."""
+        found = self.admin().get("Deployment", self.namespace, "nginx")
+        assert found is not None
+        return int(found["spec"]["replicas"])
+
+    def other_replicas(self) -> int:
+        """A number that nginx may have and has not: other journeys scale it, in any order."""
+        return self.replicas() % 4 + 1
+
+    def plan_to_scale(self, **more: object) -> dict[str, Any]:
+        """What a client is told of a fresh plan that gives nginx `other_replicas`."""
+        scale = {"namespace": self.namespace, "name": "nginx", "replicas": self.other_replicas()}
+        return self.run(lambda agent: agent.facts("request_scale_deployment", **scale, **more))
+
     def kubernetes_requests(self) -> list[dict[str, Any]]:
         """What the cluster was asked so far, by anybody."""
         url = f"https://127.0.0.1:{self.record.sandbox_port}/_sandbox/requests"

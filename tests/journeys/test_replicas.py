@@ -52,13 +52,12 @@ def test_a_change_is_asked_for_approved_and_applied_by_whichever_replica(
 ) -> None:
     async def journey(agent: Agent) -> dict[str, Any]:
         assert (await agent.client.list_tools()).tools
-        status = await agent.facts("get_k8s_status", namespace=live.namespace)
-        deployments = {one["name"]: one for one in status["deployments"]["items"]}
+        await agent.facts("get_k8s_status", namespace=live.namespace)
         plan = await agent.facts(
             "request_scale_deployment",
             namespace=live.namespace,
             name="nginx",
-            replicas=deployments["nginx"]["desired"] % 4 + 1,
+            replicas=live.other_replicas(),
         )
         early = await agent.facts("apply_approved_plan", planId=plan["planId"])
         assert early["status"] == "approval_required"

@@ -41,19 +41,8 @@ async def _scale(agent: Agent, live: Live, replicas: int, **more: object) -> dic
     )
 
 
-def _scaled(live: Live, replicas: int) -> dict[str, Any]:
-    """A fresh plan to scale nginx to a number that it does not have now."""
-    return live.run(lambda agent: _scale(agent, live, replicas))
-
-
 def _state(live: Live, plan_id: str) -> dict[str, Any]:
     return live.run(lambda agent: agent.facts("apply_approved_plan", planId=plan_id))
-
-
-def _replicas(live: Live) -> int:
-    found = live.admin().get("Deployment", live.namespace, "nginx")
-    assert found is not None
-    return int(found["spec"]["replicas"])
 
 
 @pytest.mark.promise("no-write-without-approval")
@@ -62,28 +51,28 @@ def _replicas(live: Live) -> int:
 def test_a_change_is_asked_for_approved_applied_and_verified(
     mode: str, live: Live, approver: Person
 ) -> None:
-    before = _replicas(live)
+    before, wanted = live.replicas(), live.other_replicas()
 
     async def journey(agent: Agent) -> None:
-        plan = await _scale(agent, live, before + 1, reason="more visitors")
+        plan = await _scale(agent, live, wanted, reason="more visitors")
         assert plan["objects"] == [{"kind": "Deployment", "name": "nginx", "action": "update"}]
 
         refused = await agent.facts("apply_approved_plan", planId=plan["planId"])
         assert refused["status"] == "approval_required"
         assert refused["approvalUrl"] == plan["approvalUrl"]
         _read_and_approve(approver, plan)
-        assert _replicas(live) == before, "an approval alone changes nothing"
+        assert live.replicas() == before, "an approval alone changes nothing"
 
         applied = await agent.facts("apply_approved_plan", planId=plan["planId"])
         assert applied["status"] == "applied", applied
         assert applied["objects"][0]["result"] == "written"
         assert applied["rollouts"][0]["verdict"] == "complete", applied
-        assert _replicas(live) == before + 1
+        assert live.replicas() == wanted
 
         await _expect_no_second_write(agent, live, plan, applied)
         status = await agent.facts("get_k8s_status", namespace=live.namespace)
         (nginx,) = (row for row in status["deployments"]["items"] if row["name"] == "nginx")
-        assert (nginx["desired"], nginx["ready"]) == (before + 1, before + 1)
+        assert (nginx["desired"], nginx["ready"]) == (wanted, wanted)
 
     live.run(journey, mode=mode)
     events = [record["event"] for record in live.audit()]
@@ -124,7 +113,7 @@ def _writes(live: Live) -> list[dict[str, Any]]:
 def test_waiting_for_the_decision_goes_on_by_itself(live: Live, approver: Person) -> None:
     import anyio  # noqa: PLC0415 - only this journey does two things at once
 
-    wanted = _replicas(live) - 1
+    wanted = live.other_replicas()
 
     async def journey(agent: Agent) -> None:
         plan = await _scale(agent, live, wanted)
@@ -142,36 +131,36 @@ def test_waiting_for_the_decision_goes_on_by_itself(live: Live, approver: Person
 
     live.run(journey)
     assert any("Waiting for a person to decide" in heard for heard in live.heard)
-    assert _replicas(live) == wanted
+    assert live.replicas() == wanted
 
 
 def test_a_denied_plans_reason_reaches_the_agent(live: Live, approver: Person) -> None:
-    before = _replicas(live)
-    plan = _scaled(live, before + 1)
+    before = live.replicas()
+    plan = live.plan_to_scale()
 
     approver.deny(plan["approvalUrl"], "not during the sale")
 
     told = _state(live, plan["planId"])
     assert told["status"] == "denied"
     assert "not during the sale" in told["message"]
-    assert _replicas(live) == before
+    assert live.replicas() == before
 
 
 def test_an_approval_that_was_taken_back_is_worth_nothing(live: Live, approver: Person) -> None:
-    before = _replicas(live)
-    plan = _scaled(live, before + 1)
+    before = live.replicas()
+    plan = live.plan_to_scale()
     approver.approve(plan["approvalUrl"])
 
     approver.deny(plan["approvalUrl"], "changed my mind")
 
     told = _state(live, plan["planId"])
     assert told["status"] == "revoked"
-    assert _replicas(live) == before
+    assert live.replicas() == before
 
 
 @pytest.mark.promise("plans-are-private")
 def test_another_users_plan_is_like_none(live: Live) -> None:
-    plan = _scaled(live, _replicas(live) + 1)
+    plan = live.plan_to_scale()
 
     theirs = live.call("apply_approved_plan", "dev-outsider", planId=plan["planId"])
     nobodys = live.call("apply_approved_plan", "dev-outsider", planId="x" * len(plan["planId"]))
@@ -182,8 +171,7 @@ def test_another_users_plan_is_like_none(live: Live) -> None:
 
 @pytest.mark.promise("approver-policy")
 def test_somebody_who_is_no_approver_cannot_approve(live: Live) -> None:
-    before = _replicas(live)
-    plan = _scaled(live, before + 1)
+    plan = live.plan_to_scale()
 
     with Person(live, "dev-outsider") as outsider:
         page = outsider.open(plan["approvalUrl"])

@@ -18,31 +18,13 @@ def _command(live: Live, plan: str) -> list[str]:
     return [sys.executable, "-m", "dev.cli", "approve", plan, "--no-browser", "--state", state]
 
 
-def _scaled(live: Live, replicas: int, **more: object) -> dict[str, Any]:
-    return live.run(
-        lambda agent: agent.facts(
-            "request_scale_deployment",
-            namespace=live.namespace,
-            name="nginx",
-            replicas=replicas,
-            **more,
-        )
-    )
-
-
-def _replicas(live: Live) -> int:
-    found = live.admin().get("Deployment", live.namespace, "nginx")
-    assert found is not None
-    return int(found["spec"]["replicas"])
-
-
 def _state(live: Live, plan: dict[str, Any]) -> dict[str, Any]:
     return live.run(lambda agent: agent.facts("apply_approved_plan", planId=plan["planId"]))
 
 
 def test_a_plan_is_read_approved_in_a_terminal_and_applied(live: Live) -> None:
-    wanted = 5 - _replicas(live) or 1
-    plan = _scaled(live, wanted, reason="because \u202eof traffic")
+    wanted = live.other_replicas()
+    plan = live.plan_to_scale(reason="because \u202eof traffic")
 
     with terminal(_command(live, plan["approvalUrl"])) as it:
         it.sign_in()
@@ -59,11 +41,11 @@ def test_a_plan_is_read_approved_in_a_terminal_and_applied(live: Live) -> None:
     live.heard.append(it.said)
     assert "Approved: the applier's signed receipt" in it.said
     assert _state(live, plan)["status"] == "applied"
-    assert _replicas(live) == wanted
+    assert live.replicas() == wanted
 
 
 def test_somebody_else_who_signs_in_to_approve_approves_nothing(live: Live) -> None:
-    plan = _scaled(live, 5 - _replicas(live) or 1)
+    plan = live.plan_to_scale()
 
     with terminal(_command(live, plan["planId"])) as it:
         it.sign_in()
@@ -78,7 +60,7 @@ def test_somebody_else_who_signs_in_to_approve_approves_nothing(live: Live) -> N
 
 
 def test_a_plan_is_denied_in_a_terminal_without_a_second_sign_in(live: Live) -> None:
-    plan = _scaled(live, 5 - _replicas(live) or 1)
+    plan = live.plan_to_scale()
 
     with terminal(_command(live, plan["planId"])) as it:
         it.sign_in()
@@ -95,7 +77,7 @@ def test_a_plan_is_denied_in_a_terminal_without_a_second_sign_in(live: Live) -> 
 def test_with_a_file_of_pins_a_plan_is_read_screen_by_screen_and_left_alone(
     live: Live, tmp_path: Path
 ) -> None:
-    plan = _scaled(live, 5 - _replicas(live) or 1)
+    plan = live.plan_to_scale()
     pins = pinned(live.record, [live.places.state / "keys"])
     config = tmp_path / "terminal.conf"
     config.touch(mode=0o600)
@@ -123,7 +105,7 @@ def test_with_a_file_of_pins_a_plan_is_read_screen_by_screen_and_left_alone(
 
 def test_where_each_process_has_its_own_a_terminal_approves_all_the_same(tmp_path: Path) -> None:
     with started(tmp_path, strict=True) as apart:
-        plan = _scaled(apart, 5 - _replicas(apart) or 1)
+        plan = apart.plan_to_scale()
         with terminal(_command(apart, plan["approvalUrl"])) as it:
             it.sign_in()
             it.until("Type approve")

@@ -127,7 +127,7 @@ def make_app(
         allowed_origins=own_names.origins(settings),
         max_body_bytes=settings.body_limit_bytes,
         fair_use=partial(FairUse, allowance=allowance, metrics=metrics),
-        room=QueueRoom(dispatch.admission, dispatch.workers, metrics).missing,
+        room=QueueRoom(dispatch.admission, dispatch.workers, metrics).refusal,
         metrics=metrics,
         tracer=tracer,
     )

@@ -55,11 +55,6 @@ class Caller:
     is_static: bool = False
     key_thumbprint: str = ""
 
-    @property
-    def subject(self) -> str:
-        """Returns who it is, as fairness between people counts: whatever program they use."""
-        return f"{self.iss} {self.sub}"
-
 
 _current: ContextVar[Caller | None] = ContextVar("infragate_caller", default=None)
 

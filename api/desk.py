@@ -23,6 +23,7 @@ from shared.requests import request_refusal
 from shared.results import Result, result_from
 from shared.settings import GatewaySettings
 from shared.stores.plans import MAX_ID_LENGTH, PlanView, StoredPlan
+from shared.subjects import subject_of
 from shared.tracing import current
 
 MAX_WAIT_S: Final = 300
@@ -124,7 +125,7 @@ class Desk:
             cluster,
             ReadCall.model_validate({"tool": tool, "arguments": given}),
             timeout_s=self._settings.read_timeout_s,
-            subject=caller.subject,
+            subject=subject_of(caller),
         )
         return answer if isinstance(answer, Refusal) else _result(tool, answer)
 
@@ -144,7 +145,7 @@ class Desk:
         if isinstance(cluster, Refusal):
             return cluster
         answer = await self._dispatch.call(
-            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=caller.subject
+            cluster, call, timeout_s=self._settings.plan_timeout_s, subject=subject_of(caller)
         )
         return answer if isinstance(answer, Refusal) else await self._requested(caller, answer)
 
@@ -173,7 +174,7 @@ class Desk:
             plan.cluster.name,
             ApplyCall(plan_id=plan.id),
             timeout_s=self._settings.apply_timeout_s,
-            subject=caller.subject,
+            subject=subject_of(caller),
             on_progress=pass_on,
         )
         return answer if isinstance(answer, Refusal) else self._applied(plan, answer)

@@ -33,6 +33,7 @@ from api.answering import Answering
 from api.wire import Wire
 from shared.stores.mcp_events import McpEventLog
 from shared.stores.mcp_sessions import McpSession
+from shared.subjects import subject_of
 
 MAX_HEARD: Final = 64
 """Messages of the client, for one request, that wait to be taken in."""
@@ -63,7 +64,7 @@ class Exchange:
     def subject(self) -> str:
         """For whom it works; nobody, for a handshake."""
         owner = self._session.owner if self._session else None
-        return f"{owner.iss} {owner.sub}" if owner else ""
+        return subject_of(owner) if owner else ""
 
     @property
     def is_at_work(self) -> bool:

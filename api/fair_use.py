@@ -3,7 +3,6 @@
 What is too many is known to `api.allowance`. Nobody has read the body yet.
 """
 
-import json
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +12,7 @@ from api.allowance import Allowance, TooMuch
 from api.callers import Caller
 from api.metrics import Metrics
 from api.replies import not_now
+from shared.subjects import subject_of
 
 _WHY: Final = {
     "rate": "You send more requests than are answered.",
@@ -32,7 +32,7 @@ class FairUse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller = scope["state"]["caller"]
-        subject = json.dumps([caller.iss, caller.sub])
+        subject = subject_of(caller)
         place = scope["method"] == "POST"
         refused = await self._allowance.enter(subject, place=place)
         if isinstance(refused, TooMuch):

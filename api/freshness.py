@@ -14,6 +14,7 @@ from shared.errors import Fault, Refusal
 from shared.messages import RecheckCall
 from shared.outcomes import Check
 from shared.plans import Identity, State
+from shared.subjects import subject_of
 
 TIMEOUT_S: Final = 2.0
 """A page does not wait longer for it."""
@@ -28,7 +29,7 @@ async def rechecked(found: Reviewed, dispatch: Dispatcher, viewer: Identity) -> 
             found.plan.cluster.name,
             RecheckCall(plan_id=found.plan.id),
             timeout_s=TIMEOUT_S,
-            subject=viewer.subject,
+            subject=subject_of(viewer),
         )
         if isinstance(answer, Refusal):
             return found

@@ -13,6 +13,7 @@ from api.callers import PLAN_TOOLS, READ_TOOLS, Caller
 from api.metrics import Metrics
 from shared.errors import QueueFull, RedisUnavailable
 from shared.messages import Announcement, Role, queue
+from shared.subjects import subject_of
 
 Workers: TypeAlias = Callable[[], Awaitable[tuple[Announcement, ...]]]
 
@@ -31,8 +32,11 @@ class QueueRoom:
         self._workers = workers
         self._metrics = metrics
 
-    async def missing(self, message: object, caller: Caller) -> QueueFull | None:
-        """Returns why a message of JSON-RPC would find no place; None: it may, or needs none."""
+    async def refusal(self, message: object, caller: Caller) -> QueueFull | None:
+        """Returns why a message of JSON-RPC would find no place; None: it may, or needs none.
+
+        A refusal is counted as the outcome of the call.
+        """
         called = _called(message)
         if called is None:
             return None
@@ -47,7 +51,7 @@ class QueueRoom:
         }
         if len(clusters) != 1:
             return None  # the tool says what is wrong
-        full = self._admission.missing(queue(clusters.pop(), role), caller.subject)
+        full = self._admission.missing(queue(clusters.pop(), role), subject_of(caller))
         if full is not None:
             self._metrics.called(tool, full.code, 0.0)
         return full

@@ -30,6 +30,7 @@ from shared.messages import Announcement, Call, ChallengeCall, DenyCall, ProofCa
 from shared.passkeys import Assertion
 from shared.plans import MAX_REASON_LENGTH, Identity, Plan, State
 from shared.seals import encrypt_proof, proof_key_from_text
+from shared.subjects import subject_of
 
 DECISION_TIMEOUT_S: Final = 15.0
 """The applier checks a proof in milliseconds, and fetches the provider's keys at most once."""
@@ -271,7 +272,7 @@ class Review:
             plan.cluster.name,
             call,
             timeout_s=DECISION_TIMEOUT_S,
-            subject=approver.subject,
+            subject=subject_of(approver),
         )
 
     async def _proof_key(self, cluster: str) -> str:

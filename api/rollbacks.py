@@ -16,6 +16,7 @@ from shared.messages import ApplyCall, RollbackCall
 from shared.outcomes import Outcome, Written
 from shared.plans import Identity, Plan, State
 from shared.rollbacks import WRITTEN
+from shared.subjects import subject_of
 
 PLAN_TIMEOUT_S: Final = 40.0
 """As for an agent's request: a plan of 20 documents makes 40 calls to the API server."""
@@ -44,7 +45,7 @@ async def requested(
         plan.cluster.name,
         RollbackCall(plan_id=plan.id, approver=approver, groups=tuple(sorted(groups))),
         timeout_s=PLAN_TIMEOUT_S,
-        subject=approver.subject,
+        subject=subject_of(approver),
     )
     if isinstance(answer, Refusal):
         return answer

@@ -93,9 +93,13 @@ def _asked(scope: Scope) -> _Asked | None:
     versions = headers_named(scope, b"mcp-protocol-version")
     if message.get("method") != _METHOD or len(versions) != 1 or versions[0] not in _REVISIONS:
         return None
-    headers = [[*pair] for pair in scope["headers"] if pair[0] not in _WHO_AND_WHICH]
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in scope["headers"]
+        if name not in _WHO_AND_WHICH
+    ]
     fields = {name: value for name, value in message.items() if name != "id"}
-    told = json.dumps([str(headers), fields], sort_keys=True).encode()
+    told = json.dumps([headers, fields], sort_keys=True).encode()
     return _Asked(id=json.dumps(message["id"]).encode(), digest=hashlib.sha256(told).digest())
 
 

@@ -125,11 +125,6 @@ class Identity(_Frozen):
     iss: str
     sub: str
 
-    @property
-    def subject(self) -> str:
-        """Returns who it is, as fairness between people counts."""
-        return f"{self.iss} {self.sub}"
-
 
 class Requester(Identity):
     """Who asked for the plan, and on whose word we know."""

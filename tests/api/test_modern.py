@@ -87,13 +87,6 @@ async def gateways(office: Office, *keys: Path) -> AsyncIterator[list[Replica]]:
         yield made
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    file = tmp_path / "key"
-    file.write_text("k" * 32)
-    return file
-
-
 def alices(office: Office, state: State = State.PENDING, **changed: Any) -> Plan:
     who = Requester(iss=ISSUER, sub="alice", client_id="codex", assurance="gateway-asserted")
     return office.planned(state, requester=who, **changed)

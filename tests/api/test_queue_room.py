@@ -28,7 +28,7 @@ class Gateway:
         self.inner = Inner("mcp")
         self.redis_is_away = False
         room = QueueRoom(self.admission, self._live, Metrics())
-        self._app = in_front_of(self.inner, room=room.missing)
+        self._app = in_front_of(self.inner, room=room.refusal)
 
     async def _live(self) -> tuple[Announcement, ...]:
         if self.redis_is_away:

@@ -40,13 +40,6 @@ async def watched(key: Path) -> AsyncIterator[tuple[Replica, Watched]]:
         yield Replica(app=in_front_of(sdk), manager=gateway.manager), sdk
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    file = tmp_path / "key"
-    file.write_text("k" * 32)
-    return file
-
-
 def listing(request_id: int | str, **params: Any) -> dict[str, Any]:
     return {**requested("tools/list", **params), "id": request_id}
 

@@ -180,9 +180,8 @@ def test_while_it_rolls_out_everybody_can_read_how_far_it_is(web: ClusterWorld) 
 
 
 def test_an_image_that_cannot_be_pulled_is_reported_with_its_finding(web: ClusterWorld) -> None:
-    web.world.context.settings.__dict__["rollout_timeout_s"] = (
-        15.0  # the kubelet tries to pull it first
-    )
+    # The kubelet tries to pull it first.
+    web.world.context.settings.__dict__["rollout_timeout_s"] = 15.0
 
     answer = web.change(
         Operation.SET_IMAGE, name="ig-web", container="web", image="localhost/nginx:9.99"

@@ -36,7 +36,7 @@ from shared.stores.replies import next_replies, reply_key
 from shared.tracing import Kind, current, within
 
 FRESH_S: Final = 1.0
-"""How old the list of workers may be: they announce themselves every five seconds."""
+"""How old the list of workers may be: they announce themselves every second."""
 
 READ_S: Final = 1.0
 PAUSE_S: Final = 0.5

@@ -70,7 +70,7 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
         ),
         GaugeMetricFamily(
             "infragate_worker_last_seen_seconds",
-            "Age of the newest announcement; workers announce themselves every 5 seconds.",
+            "Age of the newest announcement; workers announce themselves every second.",
             labels=("cluster", "role"),
         ),
         GaugeMetricFamily(

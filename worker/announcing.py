@@ -1,4 +1,4 @@
-"""Tells the gateway, every few seconds, that this worker lives and whom it serves."""
+"""Tells the gateway, every second, that this worker lives and whom it serves."""
 
 import secrets
 import threading

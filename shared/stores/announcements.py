@@ -11,9 +11,11 @@ from shared.messages import Announcement
 from shared.stores.connection import redis_faults
 
 INDEX: Final = "wk:workers"
-HEARTBEAT_S: Final = 5
+HEARTBEAT_S: Final = 1
+"""As often as a gateway asks. A Redis that comes back empty knows no worker for that long."""
+
 EXPIRE_S: Final = 16
-"""Three missed heartbeats. Redis's own clock decides, so hosts need not agree on the time."""
+"""A host may pause for that long. Redis's own clock decides: hosts need not agree on the time."""
 
 
 def announce(client: redis.Redis, announcement: Announcement) -> None:

@@ -8,9 +8,15 @@ from typing import Any
 import httpx2
 
 from tests.faults.stage import Stage
-from tests.faults.traffic import GOOD, PATIENCE_S, asked, client
+from tests.faults.traffic import GOOD, PATIENCE_S, PAUSE_S, Told, asked, client
 from tests.journeys.person import Person
 from tests.journeys.test_mcp import INITIALIZE, _call
+
+AWAY = {"redis_unavailable", "worker_timeout", "no_worker", "cluster_unreachable"}
+AWAY |= {"cluster_timeout"}
+"""Codes that say that something is away for now. Whoever was told so asks again: each part finds
+out by itself that what it leaned on went silent, and reads are not what plans and applies lean on.
+"""
 
 _numbers = itertools.count(1)
 
@@ -60,9 +66,18 @@ class Kept:
 def a_plan(stage: Stage, http: httpx2.Client, name: str) -> tuple[str, str]:
     """A fresh plan's id and page."""
     text = manifest(name)
-    told = asked(http, "request_apply_manifest", namespace=stage.live.namespace, manifest=text)
+    told = answered(http, "request_apply_manifest", namespace=stage.live.namespace, manifest=text)
     assert told.code == GOOD, told
     return str(told.facts["planId"]), str(told.facts["approvalUrl"])
+
+
+def answered(http: httpx2.Client, tool: str, **arguments: object) -> Told:
+    """What one is told who asks again while something is away."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (told := asked(http, tool, **arguments)).code in AWAY:
+        assert time.monotonic() < deadline, told
+        time.sleep(PAUSE_S)
+    return told
 
 
 def approve(stage: Stage, url: str) -> None:
@@ -73,16 +88,16 @@ def approve(stage: Stage, url: str) -> None:
 def status(stage: Stage, plan: str) -> str:
     """What an apply call says of a plan: its state, or the code of what went wrong."""
     with client(stage.live) as http:
-        told = asked(http, "apply_approved_plan", planId=plan)
+        told = answered(http, "apply_approved_plan", planId=plan)
     return str(told.facts["status"]) if told.code == GOOD else told.code
 
 
 def until_decided(stage: Stage, plan: str, patience_s: float = PATIENCE_S) -> str:
-    """Asks to apply a plan until it is neither under way nor unanswered."""
+    """Asks to apply a plan until it is under way no more."""
     deadline = time.monotonic() + patience_s
     while True:
         said = status(stage, plan)
-        if said not in {"applying", "approved", "worker_timeout", "no_worker"}:
+        if said not in {"applying", "approved"}:
             return said
         assert time.monotonic() < deadline, f"still {said}"
         time.sleep(0.5)

@@ -107,14 +107,14 @@ def test_poison_in_the_queues_is_dropped_and_the_rest_is_served(
 ) -> None:
     kept = Kept.made(stage)
     pid = stage.live.pid("worker")
+    log = stage.live.stack._running["worker"].log
     with Traffic(stage.live) as traffic, stage.live.redis() as redis:
         traffic.until_good()
         for role in ("read", "plan", "apply"):
             redis.lpush(f"q:sandbox.{role}", *POISON)
         normal_s = traffic.normal_after(time.monotonic())
+        traffic.until(lambda _: log.read_text("utf-8").count("queue.refused") >= 3 * len(POISON))
 
-    log = stage.live.stack._running["worker"].log.read_text("utf-8")
-    assert log.count("queue.refused") >= 3 * len(POISON)
     assert stage.live.pid("worker") == pid
     assert set(traffic.codes()) == {GOOD}
     ledger.add("poison", traffic.told, lost=kept.require_all(), normal_s=normal_s)

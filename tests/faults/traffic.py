@@ -21,6 +21,8 @@ PATIENCE_S = 90.0
 """For a stack to be normal again, before the test calls it broken."""
 PAUSE_S = 0.2
 """What a client waits that was told to come again; most wait longer."""
+CALM_S = 2.0
+"""Without a bad answer: longer than a gateway believes what it knew of workers before."""
 GOOD = "answer"
 BROKEN = "connection broken"
 NOTHING = "nothing heard"
@@ -164,14 +166,19 @@ class Traffic:
     def normal_after(self, ended: float) -> float:
         """Seconds from the end of the fault to the last call that went wrong; waits for calm."""
         self.until_good()
-        bad = [one.at for one in self.told if one.code != GOOD and one.at > ended]
-        return max(bad) - ended if bad else 0.0
+        self.until(lambda told: time.monotonic() - _last_bad(told, ended) >= CALM_S)
+        return _last_bad(self.told, ended) - ended
 
     def codes(self) -> Counter[str]:
         return Counter(one.code for one in self.told)
 
     def slowest(self) -> float:
         return max(one.seconds for one in self.told)
+
+
+def _last_bad(told: list[Told], ended: float) -> float:
+    """When a call last went wrong since then; if none did, then."""
+    return max([ended, *(one.at for one in told if one.code != GOOD)])
 
 
 def _all_good(told: list[Told]) -> bool:

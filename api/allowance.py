@@ -87,11 +87,11 @@ class Allowance:
         share.used += 1
         share.entering += 1
         try:
-            if not share.covers(place=place, now=loop.time()):
-                await self._ask(subject, share, place=place)
+            known = share.covers(place=place, now=loop.time())
+            known = known or await self._ask(subject, share, place=place)
         finally:
             share.entering -= 1
-        refused = self._refusal(share, place=place, now=loop.time())
+        refused = self._refusal(share, place=place, alone=not known, now=loop.time())
         if refused is None:
             share.tokens = max(0, share.tokens - 1)
             share.under_way += place
@@ -125,35 +125,42 @@ class Allowance:
             share.places = min(share.places, places)  # whoever comes meanwhile asks for more
             await self._take(subject, share, tokens=0, places=places)
 
-    async def _ask(self, subject: str, share: _Share, *, place: bool) -> None:
-        """Asks Redis for what is missing, one question at a time for each subject."""
+    async def _ask(self, subject: str, share: _Share, *, place: bool) -> bool:
+        """Asks Redis for what is missing, one question at a time for each subject.
+
+        Returns whether it is known now what there is.
+        """
         async with share.asking:
             now = asyncio.get_running_loop().time()
             if share.covers(place=place, now=now) or share.is_exhausted(place=place, now=now):
-                return
+                return True
             tokens = max(0, min(MOST_AHEAD, share.used) - share.tokens)
             places = share.under_way + place + self._spare
-            await self._take(subject, share, tokens=tokens, places=places)
+            if not await self._take(subject, share, tokens=tokens, places=places):
+                return False
             if place and share.places <= share.under_way:
                 share.full_until = now + FULL_S
+            return True
 
-    async def _take(self, subject: str, share: _Share, *, tokens: int, places: int) -> None:
-        now = asyncio.get_running_loop().time()
+    async def _take(self, subject: str, share: _Share, *, tokens: int, places: int) -> bool:
+        """Returns whether Redis answered."""
+        clock = asyncio.get_running_loop().time
+        now = clock()
         if now < self._asked_again_at:
-            return
+            return False
         try:
             taken = await self._store.take(
                 subject, tokens=tokens, places=places, used=share.under_way
             )
         except RedisUnavailable:
-            self._asked_again_at = now + PAUSE_S
-            return
+            self._asked_again_at = clock() + PAUSE_S  # it may have taken longer than that to fail
+            return False
         share.note(taken, now=now)
         if tokens > 0 and taken.tokens == 0:
             share.dry_until = now + taken.next_in_s
+        return True
 
-    def _refusal(self, share: _Share, *, place: bool, now: float) -> TooMuch | None:
-        alone = now < self._asked_again_at
+    def _refusal(self, share: _Share, *, place: bool, alone: bool, now: float) -> TooMuch | None:
         places = self._store.at_a_time if alone else share.places
         if place and share.under_way >= places:
             return TooMuch(what="at_a_time", wait_s=1.0)

@@ -210,6 +210,20 @@ def test_without_redis_only_the_number_at_a_time_counts_and_redis_is_left_alone_
     assert len(questions) == 1
 
 
+def test_a_redis_that_takes_its_time_to_fail_refuses_nobody_for_the_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one behind a dead connection does: by then the pause would have been over."""
+    monkeypatch.setattr(allowance, "PAUSE_S", 0.0)
+
+    async def main() -> None:
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        async with gateways(url, Inner("mcp"), rate=0.1, burst=1) as (gateway,):
+            assert {(await ask(gateway)).status for _ in range(5)} == {200}
+
+    anyio.run(main)
+
+
 @pytest.mark.promise("fair-use")
 def test_one_subject_has_so_many_places_at_all_replicas_together_and_streams_take_none(
     redis_url: str,

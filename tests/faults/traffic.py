@@ -21,7 +21,7 @@ PATIENCE_S = 90.0
 """For a stack to be normal again, before the test calls it broken."""
 PAUSE_S = 0.2
 """What a client waits that was told to come again; most wait longer."""
-CALM_S = 2.0
+CALM_S = 3.0
 """Without a bad answer: longer than a gateway believes what it knew of workers before."""
 GOOD = "answer"
 BROKEN = "connection broken"

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from api.dispatch import Dispatch
+from shared.errors import RedisUnavailable
 from shared.messages import Announcement, Role
 from shared.stores.connection import connect_async
 
@@ -110,11 +111,12 @@ async def dispatching(
 async def until(
     dispatch: Dispatch, enough: Callable[[tuple[Announcement, ...]], bool]
 ) -> tuple[Announcement, ...]:
-    """Waits until the announced workers are as wanted."""
+    """Waits until the announced workers are as wanted; Redis may have been away just now."""
     async with asyncio.timeout(START_S):
         while True:
-            if enough(workers := await dispatch.workers()):
-                return workers
+            with suppress(RedisUnavailable):
+                if enough(workers := await dispatch.workers()):
+                    return workers
             await asyncio.sleep(0.1)
 
 

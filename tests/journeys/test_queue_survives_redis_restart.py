@@ -117,6 +117,7 @@ def test_after_the_last_restart_every_thread_is_in_use_again(
                 await asyncio.to_thread(redis.start)
             await load.more_answers(THREADS)
             await load.end()
+            await until_served(dispatch)
             meet = ReadCall(tool="meet", arguments={})  # as many as there are threads, or for ever
             await asyncio.gather(
                 *(
@@ -138,10 +139,10 @@ def test_an_idle_worker_takes_calls_again_and_announces_itself_again(
             await asyncio.to_thread(redis.stop)
             (redis.log.parent / "appendonlydir").rename(redis.log.parent / "lost")
             await asyncio.to_thread(redis.start)  # empty, as after a failover to nothing
-            await asyncio.sleep(1.1)
-            await until_served(dispatch)
+        async with dispatching(redis.url) as another:  # which knows no worker from before
+            await until_served(another)
             call = ReadCall(tool="echo", arguments={})
-            assert await dispatch.call("local", call, timeout_s=20, subject="s") == {"echo": {}}
+            assert await another.call("local", call, timeout_s=20, subject="s") == {"echo": {}}
 
     asyncio.run(story())
     assert worker.stop() == 0

@@ -54,7 +54,7 @@ from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_proofs import McpProofStore
 from shared.stores.mcp_shares import McpShareStore
 from shared.stores.overview import overview
-from shared.stores.plans import PlanView
+from shared.stores.plan_view import PlanView
 from shared.tracing import Tracer
 
 log = Log("gateway")

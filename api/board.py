@@ -18,7 +18,7 @@ from api.sources import Sources
 from shared.errors import NoWorker, Refusal
 from shared.messages import Announcement
 from shared.plans import Plan
-from shared.stores.plans import ListedPlan
+from shared.stores.plan_records import ListedPlan
 
 LISTED: Final = 300
 """Plans in lists; older ones are found by their address."""

@@ -22,7 +22,8 @@ from shared.questions import question_from
 from shared.requests import request_refusal
 from shared.results import Result, result_from
 from shared.settings import GatewaySettings
-from shared.stores.plans import MAX_ID_LENGTH, PlanView, StoredPlan
+from shared.stores.plan_records import MAX_ID_LENGTH, StoredPlan
+from shared.stores.plan_view import PlanView
 from shared.subjects import subject_of
 from shared.tracing import current
 

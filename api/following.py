@@ -17,7 +17,7 @@ from shared.errors import RedisUnavailable
 from shared.plans import State, state_at
 from shared.stores.mcp_events import STANDALONE, McpEventLog
 from shared.stores.mcp_follows import Followed, McpFollowStore
-from shared.stores.plans import PlanView
+from shared.stores.plan_view import PlanView
 
 _SCHEME: Final = "plan://"
 _CAN_EXPIRE: Final = frozenset({State.PENDING.value, State.APPROVED.value})

@@ -17,7 +17,7 @@ import anyio
 from api.listening import listen
 from shared.stores.connection import AsyncRedis
 from shared.stores.plan_moves import moved
-from shared.stores.plans import MOVED
+from shared.stores.plan_records import MOVED
 
 LOOK_S: Final = 15.0
 """Between two looks at a plan of which nothing was heard."""

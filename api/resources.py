@@ -35,7 +35,8 @@ from api.plan_ear import PlanEar
 from shared.errors import Fault, Refusal
 from shared.plans import Plan
 from shared.stores.mcp_follows import Followed, McpFollowStore
-from shared.stores.plans import PlanView, StoredPlan
+from shared.stores.plan_records import StoredPlan
+from shared.stores.plan_view import PlanView
 
 POLICY_URI: Final = "infragate://policy"
 MAX_STREAMS: Final = 1000

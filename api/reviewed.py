@@ -19,7 +19,7 @@ from shared.messages import Announcement
 from shared.outcomes import Check, Outcome
 from shared.plans import Identity, Plan, State, state_at
 from shared.seals import plan_seal_holds, signing_key_from_text
-from shared.stores.plans import ListedPlan, PlanRecord, StoredPlan
+from shared.stores.plan_records import ListedPlan, PlanRecord, StoredPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ from shared.stores.mcp_events import STANDALONE, McpEventLog
 from shared.stores.mcp_follows import McpFollowStore
 from shared.stores.mcp_sessions import McpSessionStore
 from shared.stores.mcp_wire import Told
-from shared.stores.plans import PlanView
+from shared.stores.plan_view import PlanView
 
 LONGEST_S: Final = 15 * 60
 """For a request whose client has left; the longest of ours waits five minutes and then applies."""

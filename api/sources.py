@@ -8,7 +8,7 @@ from shared.errors import NoWorker, Refusal
 from shared.manifests import JSON
 from shared.messages import Announcement, Call, Progress
 from shared.settings import GatewaySettings
-from shared.stores.plans import PlanView
+from shared.stores.plan_view import PlanView
 
 
 class Dispatcher(Protocol):

@@ -28,7 +28,7 @@ from shared.manifests import JSON, Object
 from shared.messages import ApplyCall
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State, state_at
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from shared.tracing import current, span, step
 from worker import (
     claims,

@@ -20,7 +20,7 @@ from shared.manifests import JSON
 from shared.messages import ChallengeCall, ProofCall
 from shared.plans import APPLY_WINDOW_S, Identity, Mover, Plan, State, move_refusal
 from shared.seals import RECEIPT_DOMAIN, STATEMENT_DOMAIN, decrypt_proof, sign, signature_holds
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import claims, receipts, remembering
 from worker.context import Context
 from worker.notices import Event, Notice

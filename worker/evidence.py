@@ -9,7 +9,7 @@ from shared.errors import AuditUnavailable
 from shared.manifests import JSON
 from shared.plans import Plan
 from shared.seals import EVIDENCE_DOMAIN, public_text, sign
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker.context import Context
 
 

@@ -16,7 +16,7 @@ from shared.errors import Refusal
 from shared.manifests import JSON
 from shared.outcomes import Outcome
 from shared.plans import Identity, Plan, State
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from shared.untrusted import cleaned
 
 MAX_TEXT: Final = 300

@@ -11,7 +11,7 @@ from shared.approvals import Receipt, SignedReceipt
 from shared.errors import Refusal
 from shared.plans import Plan
 from shared.seals import RECEIPT_DOMAIN, signature_holds
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import second_proof
 from worker.context import Context
 

@@ -14,7 +14,7 @@ from shared.manifests import JSON
 from shared.outcomes import Outcome, Verdict
 from shared.plans import Identity, Plan, State
 from shared.stores.history import HistoryStore
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import receipts
 from worker.context import Context
 

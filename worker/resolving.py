@@ -10,7 +10,7 @@ from typing import Final, Literal
 from shared.errors import Refusal
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import claims, evidence, settling
 from worker.context import Context
 from worker.vault import open_plan

@@ -18,7 +18,7 @@ from shared.plans import Intent, Note, Operation, Plan, Requester, State, state_
 from shared.questions import namespace_refusal
 from shared.requests import request_refusal
 from shared.rollbacks import WRITTEN, Back, ways_back
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import intents, writes
 from worker.context import Context
 from worker.intents import Given, Wanted

@@ -14,7 +14,7 @@ from shared.errors import ClusterFault, Refusal
 from shared.manifests import JSON
 from shared.outcomes import ObjectOutcome, Outcome, Written
 from shared.plans import Action, Plan, PlannedObject, State
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import claims, evidence, remembering, writes
 from worker.cluster import FOR_A_WRITE_S
 from worker.context import Context

@@ -3,7 +3,7 @@
 from shared.errors import Refusal
 from shared.plans import Plan
 from shared.seals import plan_seal_holds
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from shared.tracing import step
 from worker.context import Context
 

@@ -9,7 +9,7 @@ from shared.errors import Refusal
 from shared.manifests import JSON
 from shared.messages import CancelCall, DenyCall
 from shared.plans import Identity, Mover, Plan, State, move_refusal, state_at
-from shared.stores.plans import StoredPlan
+from shared.stores.plan_records import StoredPlan
 from worker import claims, remembering
 from worker.context import Context
 from worker.notices import Event, Notice

@@ -13,7 +13,7 @@ from shared.display import visible
 from shared.messages import Announcement
 from shared.plans import State
 from shared.stores.overview import Overview
-from shared.stores.plans import Standing
+from shared.stores.plan_standings import Standing
 
 SHOWN: Final = 8
 """Plans that wait, and codes; the rest is counted."""

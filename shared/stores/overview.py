@@ -10,7 +10,8 @@ import redis
 
 from shared.messages import Announcement, queue
 from shared.stores.announcements import announced_now
-from shared.stores.plans import MAX_LISTED, Standing, standings
+from shared.stores.plan_records import MAX_LISTED
+from shared.stores.plan_standings import Standing, standings
 from shared.stores.queues import lengths
 
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import redis.asyncio
 
 from shared.stores.channels import said_on
-from shared.stores.plans import MAX_ID_LENGTH, MOVED
+from shared.stores.plan_records import MAX_ID_LENGTH, MOVED
 
 
 async def moved(client: redis.asyncio.Redis) -> AsyncGenerator[str | None]:

@@ -25,7 +25,8 @@ from shared.plans import Plan, SealedPlan, State
 from shared.questions import namespace_refusal
 from shared.settings import GatewaySettings
 from shared.stores.mcp_follows import McpFollowStore
-from shared.stores.plans import PlanView, StoredPlan
+from shared.stores.plan_records import StoredPlan
+from shared.stores.plan_view import PlanView
 from tests.worker.worlds import NOW, ROB, a_plan
 
 ERAS = ("legacy", "2026-07-28")

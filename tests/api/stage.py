@@ -77,7 +77,8 @@ from shared.seals import (
 from shared.settings import TERMINAL_CLIENT, GatewaySettings
 from shared.stores.history import HistoryView
 from shared.stores.logins import LoginStore
-from shared.stores.plans import PlanStore, PlanView
+from shared.stores.plan_view import PlanView
+from shared.stores.plans import PlanStore
 from worker.passkeys import Passkey, absent_refusal, verify
 
 NOW = 1_790_000_000

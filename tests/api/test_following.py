@@ -20,7 +20,8 @@ from shared.plans import Plan, Requester, SealedPlan, State
 from shared.stores import mcp_follows
 from shared.stores.connection import connect_async
 from shared.stores.mcp_follows import McpFollowStore
-from shared.stores.plans import PlanStore, PlanView
+from shared.stores.plan_view import PlanView
+from shared.stores.plans import PlanStore
 from tests.api.desk_stage import SETTINGS, Workers
 from tests.api.replicas import BOB, PATIENCE_S, Replica, behind_the_edge, nothing_left
 from tests.api.test_modern import headers, requested

@@ -17,7 +17,8 @@ from shared.approvals import Receipt, SignedReceipt, signed_receipts_json
 from shared.digests import plan_digest
 from shared.plans import Identity, Operation, Requester, RiskNote, State
 from shared.seals import RECEIPT_DOMAIN, sign
-from shared.stores.plans import PlanView, StoredPlan
+from shared.stores.plan_records import StoredPlan
+from shared.stores.plan_view import PlanView
 from tests.api.stage import ADA, ISSUER, NOW, Clock, FakeWorkers, Stage, make_plan, staged
 
 

@@ -14,7 +14,8 @@ from api.plan_ear import GAP_S, PlanEar
 from dev.redis_server import RedisServer, free_port
 from shared.plans import State
 from shared.stores.connection import connect_async
-from shared.stores.plans import MOVED, PlanStore
+from shared.stores.plan_records import MOVED
+from shared.stores.plans import PlanStore
 from tests.shared.stores.test_plans import PLAN, SEALED
 
 LONG_S = 100

@@ -90,7 +90,7 @@ def test_a_fault_offers_to_try_the_same_page_again(
     async def away(*_: object, **__: object) -> None:
         raise RedisUnavailable("Redis does not answer.")
 
-    monkeypatch.setattr("shared.stores.plans.PlanView.load", away)
+    monkeypatch.setattr("shared.stores.plan_view.PlanView.load", away)
 
     answer = stage.browser.get(f"/approvals/{plan.id}")
 

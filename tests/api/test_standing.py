@@ -13,8 +13,8 @@ from shared.plans import PLAN_LIFETIME_S, State
 from shared.stores.announcements import announce
 from shared.stores.connection import Redis, connect
 from shared.stores.overview import Overview, overview
+from shared.stores.plan_standings import Standing as PlanStanding
 from shared.stores.plans import PlanStore
-from shared.stores.plans import Standing as PlanStanding
 from tests.shared.stores.test_plans import PLAN, SEALED
 
 NOW = 1_060.0

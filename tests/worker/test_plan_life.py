@@ -35,7 +35,8 @@ from shared.audit import AuditLog, Head
 from shared.errors import ClusterTimeout, Fault, RedisUnavailable, Refusal
 from shared.messages import ApplyCall, CancelCall, ChallengeCall, DenyCall, PlanCall
 from shared.plans import APPLY_WINDOW_S, DIGEST_ANNOTATION, ENDED, Identity, Operation, State
-from shared.stores.plans import PlanStore, StoredPlan
+from shared.stores.plan_records import StoredPlan
+from shared.stores.plans import PlanStore
 from tests.worker.model_cluster import ModelCluster, RealWrite
 from tests.worker.worlds import ADA, ROB, World, make_world
 from worker import applying, approving, claims, planning, withdrawing

@@ -41,7 +41,8 @@ from shared.plans import (
 )
 from shared.seals import encrypt_proof, seal_plan
 from shared.settings import WorkerSettings
-from shared.stores.plans import PlanStore, StoredPlan
+from shared.stores.plan_records import StoredPlan
+from shared.stores.plans import PlanStore
 from tests.worker.authenticator import ORIGIN
 from worker import approving
 from worker.context import Context

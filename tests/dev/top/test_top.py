@@ -22,7 +22,8 @@ from shared.plans import State
 from shared.stores.announcements import announce
 from shared.stores.connection import connect
 from shared.stores.overview import Overview
-from shared.stores.plans import PlanStore, Standing
+from shared.stores.plan_standings import Standing
+from shared.stores.plans import PlanStore
 from tests.shared.stores.test_plans import PLAN, SEALED
 
 NOW = 10_000.0

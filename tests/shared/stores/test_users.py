@@ -38,7 +38,8 @@ from shared.stores.mcp_shares import McpShareStore
 from shared.stores.mcp_wire import Told, heard, tell
 from shared.stores.overview import overview
 from shared.stores.plan_moves import moved
-from shared.stores.plans import PlanStore, PlanView
+from shared.stores.plan_view import PlanView
+from shared.stores.plans import PlanStore
 from shared.stores.queues import Parcel, QueueMouth, oldest, take
 from shared.stores.replies import next_replies, push
 from tests.shared.stores.test_plans import PLAN, SEALED

@@ -56,6 +56,8 @@ def test_a_seal_is_over_domain_digest_and_expiry() -> None:
         (seals.STATEMENT_DOMAIN, b"infragate/statement/v1\0"),
         (seals.RECEIPT_DOMAIN, b"infragate/receipt/v1\0"),
         (seals.EVIDENCE_DOMAIN, b"infragate/evidence/v1\0"),
+        (seals.CLOSING_DOMAIN, b"infragate/closing/v1\0"),
+        (seals.STORY_DOMAIN, b"infragate/story/v1\0"),
     ],
 )
 def test_a_signature_is_over_its_domain_and_the_document(domain: bytes, expected: bytes) -> None:

@@ -16,6 +16,7 @@ from shared.outcomes import Outcome
 from shared.plans import DIGEST_ANNOTATION, Operation, State
 from shared.seals import RECEIPT_DOMAIN, sign
 from tests.worker.applying_stage import Stage, make_stage, results
+from tests.worker.test_remembering import remembered
 from tests.worker.worlds import ADA, RULE
 from worker import applying, claims, settling, withdrawing
 
@@ -282,6 +283,17 @@ def test_a_scaled_deployment_is_patched_and_followed(stage: Stage) -> None:
     ]
     stored = Outcome.model_validate_json(stage.world.load(plan.id).outcome or "")
     assert stored == outcome
+
+
+def test_how_the_rollout_went_is_remembered_with_the_apply(stage: Stage) -> None:
+    deployment(stage)
+    plan = stage.approve(stage.scale(3))
+
+    stage.apply(plan)
+    closing = remembered(stage.world, plan.id)
+
+    assert closing is not None
+    assert (closing.state, closing.rollout) == (State.APPLIED, "complete")
 
 
 def test_a_status_that_moves_does_not_make_a_scale_stale(stage: Stage) -> None:

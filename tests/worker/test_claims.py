@@ -43,6 +43,23 @@ def test_a_claim_says_who_has_it_for_what_and_since_when(cluster: Any) -> None:
     )
 
 
+def test_a_claims_age_is_counted_by_the_clock_of_the_cluster() -> None:
+    times = iter([EIGHT, EIGHT + 90])
+    cluster: Any = ModelCluster(clock=lambda: next(times))
+    take(cluster)
+    claim = claims.find(cluster, DIGEST)
+    assert claim is not None
+
+    assert claims.age_s(claim, cluster) == 90
+
+
+def test_a_cluster_that_does_not_say_its_time_lets_nobody_count(cluster: Any) -> None:
+    cluster.server_date = lambda: ""
+
+    with pytest.raises(ClusterFault, match="what time it is"):
+        claims.age_s(claims.Claim(holder="me", purpose="apply", created_at=EIGHT), cluster)
+
+
 def test_a_lease_carries_what_collecting_and_people_need(cluster: Any) -> None:
     take(cluster)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.approvals import (
     AUTH_TIME_SKEW_S,
@@ -65,6 +66,12 @@ RECEIPT = Receipt(
     apply_before=NOW + 900,
 )
 RULE = ApproverRule(namespaces=("demo",), subjects=(ADA,))
+
+
+@pytest.mark.parametrize("document", [STATEMENT, RECEIPT], ids=["statement", "receipt"])
+def test_what_was_checked_cannot_be_changed_afterwards(document: Statement | Receipt) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        document.plan_id = "another"  # type: ignore[misc]  # what is tried
 
 
 def _code(claims: dict[str, Any], *, now: int = NOW) -> str | None:

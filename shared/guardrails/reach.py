@@ -46,7 +46,8 @@ def _reached(operation: Operation, effect: Effect, facts: Facts) -> Iterator[_Sa
     elif effect.kind is Kind.CONFIG_MAP and effect.name in facts.consumers:
         yield _config_map(effect, facts.consumers[effect.name])
     for owner in owners(effect.live):
-        yield "owned", f"{effect} is kept by {owner.kind} {owner.name or 'somebody'}."
+        named = f"{owner.kind} {owner.name}".strip()
+        yield "owned", f"{effect} is kept by {named}."
 
 
 def _pods(operation: Operation, effect: Effect, facts: Facts) -> Iterator[_Said]:

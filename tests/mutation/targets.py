@@ -11,6 +11,7 @@ _PASSKEYS: Final = ("tests/worker/test_second_proof.py", "tests/worker/test_pass
 _DECIDING: Final = (
     "tests/worker/test_approving.py",
     "tests/worker/test_deciding.py",
+    "tests/worker/test_remembering.py",
     _PASSKEYS[0],
 )
 _APPROVING: Final = (
@@ -84,7 +85,7 @@ TARGETS: Final[dict[str, Tests]] = {
     "worker/vault.py": Tests(quick=(*_DECIDING, _APPLYING[0])),
     "worker/applying.py": Tests(quick=_APPLYING, slow=(*_LIFE, *_CLUSTER)),
     "worker/drift.py": Tests(quick=_APPLYING[1:], slow=_CLUSTER),
-    "worker/settling.py": Tests(quick=_APPLYING[::-1], slow=(*_LIFE, *_CLUSTER)),
+    "worker/settling.py": Tests(quick=(*_APPLYING[::-1], _DECIDING[2]), slow=(*_LIFE, *_CLUSTER)),
     "worker/claims.py": Tests(quick=("tests/worker/test_claims.py",), slow=_APPLYING),
     "worker/writes.py": Tests(
         quick=("tests/worker/test_writes.py", "tests/worker/test_applying_ends.py"), slow=_CLUSTER

@@ -63,6 +63,10 @@ def test_what_happens_to_the_pods(
     assert said(live, result, Facts(pods={"web": 3})) == [expected]
 
 
+def test_pods_that_were_not_counted_are_not_made_up() -> None:
+    assert said(deployment(), None) == ["pods_stopped: Deployment web stops 0 Pods."]
+
+
 def test_a_restart_replaces_the_pods_whatever_differs() -> None:
     (only,) = said(deployment(), deployment(), Facts(pods={"web": 1}), Operation.RESTART)
 
@@ -125,3 +129,9 @@ def test_whoever_keeps_an_object_is_named() -> None:
     live = with_at(config_map(), "metadata.labels", FLUX)
 
     assert said(live, config_map(data={"a": "b"})) == ["owned: ConfigMap web is kept by flux shop."]
+
+
+def test_a_keeper_without_a_name_is_told_by_its_kind() -> None:
+    live = with_at(config_map(), "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"})
+
+    assert said(live, config_map(data={"a": "b"})) == ["owned: ConfigMap web is kept by helm."]

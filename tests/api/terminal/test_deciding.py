@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.terminal.carrier import Carrier
 from api.terminal.deciding import End
-from shared.errors import WorkerTimeout
+from shared.errors import Refusal, WorkerTimeout
 from shared.messages import ChallengeCall, DenyCall
 from shared.plans import Identity, RiskNote, State
 from tests.api.stage import ADA, ISSUER, NOW, make_plan
@@ -85,6 +86,31 @@ def test_a_reason_that_is_too_long_denies_nothing(visit: Visit) -> None:
 
     assert visit.run(plan, "deny", "x" * 501) is End.NOT_DONE
     assert visit.stage.workers.state(plan) is State.PENDING
+
+
+def test_a_reason_may_be_as_long_as_it_says(visit: Visit) -> None:
+    plan = visit.stage.workers.add(make_plan())
+
+    assert visit.run(plan, "deny", "x" * 500) is End.DONE, visit.said
+    assert visit.stage.workers.state(plan) is State.DENIED
+
+
+def test_after_the_visit_its_session_is_worth_nothing(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = visit.stage.workers.add(make_plan())
+    begin, bearers = Carrier.begin, list[str]()
+
+    def noted(carrier: Carrier, token: str) -> Refusal | None:
+        refused = begin(carrier, token)
+        bearers.append(carrier._bearer)
+        return refused
+
+    monkeypatch.setattr(Carrier, "begin", noted)
+    visit.run(plan, "nothing")
+    visit.carrier._bearer = bearers[0]
+
+    assert isinstance(visit.carrier.plan(plan.id), Refusal)
 
 
 def test_an_approval_is_taken_back(visit: Visit) -> None:

@@ -111,7 +111,10 @@ def test_users_of_a_config_map_are_told_with_when_they_see_the_change() -> None:
     (created,) = said(None, config_map(), users)
     (deleted,) = said(config_map(), None, users)
 
+    named = "config_used: ConfigMap web is used by "
+    assert [one.startswith(named) for one in (changed, created, deleted)] == [True] * 3
     assert "Deployment d4 and 2 more. No Pod restarts" in changed
+    assert changed.endswith("at a restart.")
     assert created.endswith("and 2 more.")
     assert deleted.endswith("Pods that start later will not start without it.")
 

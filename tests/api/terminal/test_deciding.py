@@ -1,10 +1,11 @@
 """A visit at an approver's terminal: what is asked, what ends it, and what is never said."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from api.terminal.carrier import Carrier
+from api.terminal.carrier import Carried, Carrier
 from api.terminal.deciding import End
 from shared.errors import Refusal, WorkerTimeout
 from shared.messages import ChallengeCall, DenyCall
@@ -29,7 +30,23 @@ def test_an_approval_is_a_second_login_that_commits_to_the_statement(visit: Visi
 
     assert end is End.DONE, visit.said
     assert len(visit.opened) == 2
-    assert "Approved: the applier's signed receipt names this plan, you" in visit.said
+    in_order = [
+        "To look at the plan, sign in.",
+        f"You are {ADA} at {ISSUER}.\n",
+        "The approvals service says that the plan is pending.\n",
+        plan.summary,  # once more, beside the question
+        "Type approve, deny or nothing",
+        "Sign in once more: this login approves exactly this plan.",
+        "Approved: the applier's signed receipt names this plan, you",
+    ]
+    places = [visit.said.rindex(text) for text in in_order]
+    assert places == sorted(places)
+    assert "more people" not in visit.said
+
+
+def test_the_exit_codes_are_those_of_the_manual() -> None:
+    ends = (End.DONE, End.NOT_DONE, End.CANNOT, End.DISTRUST)
+    assert [int(end) for end in ends] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("typed", ["nothing", "", "yes", "APPROVE", "approve it", "revoke", "y"])
@@ -78,6 +95,7 @@ def test_a_denial_needs_no_second_login_and_says_that_nothing_signs_it(visit: Vi
     (call,) = visit.stage.workers.calls
     assert isinstance(call, DenyCall)
     assert call.reason == "wrong hour"
+    assert "says that the plan is denied." in visit.said
     assert "No signature proves it" in visit.said
 
 
@@ -121,6 +139,7 @@ def test_an_approval_is_taken_back(visit: Visit) -> None:
 
     assert end is End.DONE, visit.said
     assert "Type revoke or nothing" in visit.said
+    assert "says that the plan is revoked." in visit.said
     assert visit.stage.workers.state(plan) is State.REVOKED
 
 
@@ -257,6 +276,60 @@ def test_an_unexpected_silence_of_the_worker_is_told_and_not_taken_for_a_yes(
 
     assert visit.run(plan, "approve") is End.NOT_DONE
     assert "It took too long. (said_worker_timeout)" in visit.said
+
+
+def test_a_denial_that_was_not_heard_is_none(visit: Visit) -> None:
+    plan = visit.stage.workers.add(make_plan())
+    visit.stage.workers.fault = WorkerTimeout("It took too long.")
+
+    assert visit.run(plan, "deny", "") is End.NOT_DONE
+    assert visit.said.endswith("It took too long. (said_worker_timeout)\n")
+
+
+def test_a_service_that_takes_no_login_shows_nothing(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = visit.stage.workers.add(make_plan())
+    refusal = Refusal(code="said_no", message="Not here.")
+    monkeypatch.setattr(Carrier, "begin", lambda *_: refusal)
+
+    assert visit.run(plan, "approve") is End.NOT_DONE
+    assert visit.said.endswith("Not here. (said_no)\n")
+    assert plan.summary not in visit.said
+
+
+def test_an_approval_that_cannot_be_looked_at_again_is_not_called_one(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = visit.stage.workers.add(make_plan())
+    carried, refusal = visit.carrier.plan, Refusal(code="said_no", message="Not now.")
+    looks: list[str] = []
+
+    def once(plan_id: str) -> Carried | Refusal:
+        looks.append(plan_id)
+        return carried(plan_id) if len(looks) == 1 else refusal
+
+    monkeypatch.setattr(visit.carrier, "plan", once)
+
+    assert visit.run(plan, "approve") is End.NOT_DONE
+    assert len(looks) == 2
+    assert "Approved" not in visit.said
+
+
+def test_a_plan_that_waits_for_more_people_says_so(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = visit.stage.workers.add(make_plan())
+    carried = visit.carrier.plan
+
+    def waiting(plan_id: str) -> Carried | Refusal:
+        told = carried(plan_id)
+        return told if isinstance(told, Refusal) else replace(told, state="pending")
+
+    monkeypatch.setattr(visit.carrier, "plan", waiting)
+
+    assert visit.run(plan, "approve") is End.DONE, visit.said
+    assert "The policy wants more people than you; the plan waits for them." in visit.said
 
 
 def test_where_a_passkey_is_demanded_a_terminal_sends_the_person_to_the_pages(

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from api.terminal.deciding import End
-from api.terminal.signing_in import MAX_CODE_LENGTH, SignedIn, _code_in
+from api.terminal.signing_in import SignedIn, _code_in
 from shared.errors import Refusal
 from shared.plans import Identity, State
 from tests.api.stage import ADA, ISSUER, NOW, make_plan
@@ -50,6 +51,39 @@ def test_the_login_that_approves_asks_for_a_new_sign_in_by_a_loopback_redirect(
         assert form["redirect_uri"].startswith("http://127.0.0.1:")
         assert form["code_challenge_method"] == "S256"
     assert len({form["nonce"] for form in pushed}) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"request_uri": "urn:example:one"}),
+        (400, {"request_uri": "urn:example:one"}),
+        (201, {}),
+        (201, {"request_uri": 7}),
+    ],
+)
+def test_a_pushed_request_that_was_not_taken_opens_no_browser(
+    status: int, body: dict[str, object], visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = httpx2.Response(status, json=body)
+    monkeypatch.setattr(visit.stage.provider, "_push", lambda _: answer)
+
+    assert visit.run("any") is End.NOT_DONE
+    assert f"it does not take a pushed request (status {status})" in visit.said
+    assert visit.opened == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(400, {"id_token": "a.b.c"}), (200, {}), (200, {"id_token": 7})]
+)
+def test_a_code_that_was_not_redeemed_is_no_login(
+    status: int, body: dict[str, object], visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = httpx2.Response(status, json=body)
+    monkeypatch.setattr(visit.stage.provider, "_redeem", lambda _: answer)
+
+    assert visit.run("any") is End.NOT_DONE
+    assert f"it gives no ID token for the code (status {status})" in visit.said
 
 
 def test_a_token_that_the_provider_did_not_sign_is_not_used(
@@ -132,8 +166,8 @@ def test_a_subject_is_as_long_as_the_standard_lets_it_be(
         ({"code": ""}, False, "login_declined"),
         ({}, False, "login_declined"),
         ({"code": "c", "error": "access_denied"}, False, "login_declined"),
-        ({"code": "c" * MAX_CODE_LENGTH}, False, "c" * MAX_CODE_LENGTH),
-        ({"code": "c" * (MAX_CODE_LENGTH + 1)}, False, "login_declined"),
+        ({"code": "c" * 4096}, False, "c" * 4096),
+        ({"code": "c" * 4097}, False, "login_declined"),
     ],
 )
 def test_an_answer_counts_if_it_is_the_providers_and_holds_a_code(

@@ -7,11 +7,11 @@ import httpx2
 import pytest
 
 from api.terminal.deciding import End
-from api.terminal.signing_in import SignedIn, _code_in
+from api.terminal.signing_in import SignedIn, SigningIn, _code_in
 from shared.errors import Refusal
 from shared.plans import Identity, State
 from tests.api.stage import ADA, ISSUER, NOW, make_plan
-from tests.api.terminal.visit import Visit, visiting
+from tests.api.terminal.visit import Visit, settings, visiting
 
 
 @pytest.fixture
@@ -71,6 +71,35 @@ def test_a_pushed_request_that_was_not_taken_opens_no_browser(
     assert visit.run("any") is End.NOT_DONE
     assert f"it does not take a pushed request (status {status})" in visit.said
     assert visit.opened == []
+
+
+def test_a_provider_on_https_is_found_by_discovery_and_asked(visit: Visit) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        if request.method == "POST":
+            return httpx2.Response(503, json={})
+        names = ("authorization", "token", "pushed_authorization_request")
+        endpoints = {f"{name}_endpoint": f"https://id.example/{name}" for name in names}
+        return httpx2.Response(200, json={"issuer": "https://id.example", **endpoints})
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+        signing_in = SigningIn(
+            settings(oauth_authority="https://id.example"),
+            client=client,
+            keys=visit.stage.provider,
+            show=lambda _: None,
+            clock=visit.stage.clock,
+        )
+        told = signing_in.to_look()
+
+    assert isinstance(told, Refusal)
+    assert "it does not take a pushed request (status 503)" in told.message
+    assert asked == [
+        "https://id.example/.well-known/openid-configuration",
+        "https://id.example/pushed_authorization_request",
+    ]
 
 
 @pytest.mark.parametrize(

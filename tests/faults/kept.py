@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,8 @@ class Kept:
         number = next(_numbers)
         with client(stage.live) as http:
             opened = http.post("/mcp", json=INITIALIZE)
-            waiting, _ = a_plan(stage, http, f"waits-{number}")
-            approved, url = a_plan(stage, http, f"kept-{number}")
+            waiting, _ = a_plan(stage, http, f"waits-{number}", ask=answered)
+            approved, url = a_plan(stage, http, f"kept-{number}", ask=answered)
         approve(stage, url)
         session = {"mcp-session-id": opened.headers["mcp-session-id"]}
         writes = len(stage.writes("configmaps"))
@@ -63,10 +64,12 @@ class Kept:
             return answer.status_code == httpx2.codes.OK
 
 
-def a_plan(stage: Stage, http: httpx2.Client, name: str) -> tuple[str, str]:
-    """A fresh plan's id and page."""
+def a_plan(
+    stage: Stage, http: httpx2.Client, name: str, *, ask: Callable[..., Told] = asked
+) -> tuple[str, str]:
+    """A fresh plan's id and page; `ask` is how it is asked for, usually once."""
     text = manifest(name)
-    told = answered(http, "request_apply_manifest", namespace=stage.live.namespace, manifest=text)
+    told = ask(http, "request_apply_manifest", namespace=stage.live.namespace, manifest=text)
     assert told.code == GOOD, told
     return str(told.facts["planId"]), str(told.facts["approvalUrl"])
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.faults.kept import Kept
+from tests.faults.kept import AWAY, Kept
 from tests.faults.measured import Ledger
 from tests.faults.proxy import Line
 from tests.faults.stage import GATEWAY, Leg, Stage
@@ -13,8 +13,7 @@ from tests.faults.traffic import BROKEN, GOOD, Told, Traffic, asked, client
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 WAYS: tuple[Leg, ...] = ("client", "gateway-redis", "worker-redis", "worker-cluster")
-CLEAR = {GOOD, BROKEN, "redis_unavailable", "worker_timeout", "cluster_unreachable", "no_worker"}
-CLEAR |= {"cluster_timeout", "queue_full"}
+CLEAR = {GOOD, BROKEN, "queue_full", *AWAY}
 
 
 @pytest.mark.parametrize(

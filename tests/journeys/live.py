@@ -178,9 +178,13 @@ class Live:
         """A number that nginx may have and has not: other journeys scale it, in any order."""
         return self.replicas() % 4 + 1
 
+    def scale(self) -> dict[str, Any]:
+        """The arguments of a request that gives nginx `other_replicas`."""
+        return {"namespace": self.namespace, "name": "nginx", "replicas": self.other_replicas()}
+
     def plan_to_scale(self, **more: object) -> dict[str, Any]:
-        """What a client is told of a fresh plan that gives nginx `other_replicas`."""
-        scale = {"namespace": self.namespace, "name": "nginx", "replicas": self.other_replicas()}
+        """What a client is told of a fresh plan to do that."""
+        scale = self.scale()
         return self.run(lambda agent: agent.facts("request_scale_deployment", **scale, **more))
 
     def kubernetes_requests(self) -> list[dict[str, Any]]:

@@ -27,8 +27,7 @@ def test_one_grep_finds_a_call_at_the_gateway_at_the_worker_and_in_the_audit_log
 ) -> None:
     session = {"mcp-session-id": curl.post("/mcp", json=INITIALIZE).headers["mcp-session-id"]}
     theirs = "a-client.s-own-1"
-    scale = {"namespace": live.namespace, "name": "nginx", "replicas": live.other_replicas()}
-    call = _call("request_scale_deployment", **scale, reason="r")
+    call = _call("request_scale_deployment", **live.scale(), reason="r")
     answer = curl.post("/mcp", json=call, headers={**session, "x-request-id": theirs})
     request = answer.headers["x-request-id"]
 

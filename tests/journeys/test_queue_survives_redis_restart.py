@@ -139,10 +139,11 @@ def test_an_idle_worker_takes_calls_again_and_announces_itself_again(
             await asyncio.to_thread(redis.stop)
             (redis.log.parent / "appendonlydir").rename(redis.log.parent / "lost")
             await asyncio.to_thread(redis.start)  # empty, as after a failover to nothing
-        async with dispatching(redis.url) as another:  # which knows no worker from before
-            await until_served(another)
+            async with dispatching(redis.url, "new") as another:  # knows no worker from before
+                await until_served(another)
+            await until_served(dispatch)
             call = ReadCall(tool="echo", arguments={})
-            assert await another.call("local", call, timeout_s=20, subject="s") == {"echo": {}}
+            assert await dispatch.call("local", call, timeout_s=20, subject="s") == {"echo": {}}
 
     asyncio.run(story())
     assert worker.stop() == 0

@@ -164,15 +164,14 @@ def _plays_the_story(client: Caller, live: Live) -> str:
     """Look, ask, be told to wait, be approved, apply, see it done; returns the approval's URL."""
     assert client.tools() == {tool.name for tool in TOOLS}
     status = _facts(client, "get_k8s_status", namespace=live.namespace)
-    assert "nginx" in {one["name"] for one in status["deployments"]["items"]}
-    replicas = live.other_replicas()
+    deployments = {one["name"]: one for one in status["deployments"]["items"]}
+    assert deployments["nginx"]["desired"] == live.replicas()
+    scale = live.scale()
 
     plan = _facts(
         client,
         "request_scale_deployment",
-        namespace=live.namespace,
-        name="nginx",
-        replicas=replicas,
+        **scale,
         reason="A real client asks.",
     )
     early = _facts(client, "apply_approved_plan", planId=plan["planId"])
@@ -186,7 +185,7 @@ def _plays_the_story(client: Caller, live: Live) -> str:
     assert "Approved, not applied yet" in approved.text
     assert applied["status"] == "applied"
     assert [one["verdict"] for one in applied["rollouts"]] == ["complete"]
-    assert live.replicas() == replicas
+    assert live.replicas() == scale["replicas"]
     return str(plan["approvalUrl"])
 
 

@@ -52,13 +52,10 @@ def test_a_change_is_asked_for_approved_and_applied_by_whichever_replica(
 ) -> None:
     async def journey(agent: Agent) -> dict[str, Any]:
         assert (await agent.client.list_tools()).tools
-        await agent.facts("get_k8s_status", namespace=live.namespace)
-        plan = await agent.facts(
-            "request_scale_deployment",
-            namespace=live.namespace,
-            name="nginx",
-            replicas=live.other_replicas(),
-        )
+        status = await agent.facts("get_k8s_status", namespace=live.namespace)
+        deployments = {one["name"]: one for one in status["deployments"]["items"]}
+        assert deployments["nginx"]["desired"] == live.replicas()
+        plan = await agent.facts("request_scale_deployment", **live.scale())
         early = await agent.facts("apply_approved_plan", planId=plan["planId"])
         assert early["status"] == "approval_required"
         with Person(live) as person:

@@ -31,16 +31,6 @@ def approver(live: Live) -> Iterator[Person]:
         yield person
 
 
-async def _scale(agent: Agent, live: Live, replicas: int, **more: object) -> dict[str, Any]:
-    return await agent.facts(
-        "request_scale_deployment",
-        namespace=live.namespace,
-        name="nginx",
-        replicas=replicas,
-        **more,
-    )
-
-
 def _state(live: Live, plan_id: str) -> dict[str, Any]:
     return live.run(lambda agent: agent.facts("apply_approved_plan", planId=plan_id))
 
@@ -51,10 +41,11 @@ def _state(live: Live, plan_id: str) -> dict[str, Any]:
 def test_a_change_is_asked_for_approved_applied_and_verified(
     mode: str, live: Live, approver: Person
 ) -> None:
-    before, wanted = live.replicas(), live.other_replicas()
+    before, scale = live.replicas(), live.scale()
+    wanted = scale["replicas"]
 
     async def journey(agent: Agent) -> None:
-        plan = await _scale(agent, live, wanted, reason="more visitors")
+        plan = await agent.facts("request_scale_deployment", **scale, reason="more visitors")
         assert plan["objects"] == [{"kind": "Deployment", "name": "nginx", "action": "update"}]
 
         refused = await agent.facts("apply_approved_plan", planId=plan["planId"])
@@ -113,10 +104,10 @@ def _writes(live: Live) -> list[dict[str, Any]]:
 def test_waiting_for_the_decision_goes_on_by_itself(live: Live, approver: Person) -> None:
     import anyio  # noqa: PLC0415 - only this journey does two things at once
 
-    wanted = live.other_replicas()
+    scale = live.scale()
 
     async def journey(agent: Agent) -> None:
-        plan = await _scale(agent, live, wanted)
+        plan = await agent.facts("request_scale_deployment", **scale)
         results: list[dict[str, Any]] = []
 
         async def wait() -> None:
@@ -131,7 +122,7 @@ def test_waiting_for_the_decision_goes_on_by_itself(live: Live, approver: Person
 
     live.run(journey)
     assert any("Waiting for a person to decide" in heard for heard in live.heard)
-    assert live.replicas() == wanted
+    assert live.replicas() == scale["replicas"]
 
 
 def test_a_denied_plans_reason_reaches_the_agent(live: Live, approver: Person) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-import pydantic_core
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, authorization_context
 from mcp.server.streamable_http import check_accept_headers
 from mcp_types import (
@@ -25,6 +24,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from api.replies import headers_named
+from shared.foreign_json import foreign_json
 from shared.stores.mcp_sessions import McpSession, Owner
 
 _SESSION_ID: Final = re.compile(rb"[0-9a-f]{32}")
@@ -109,7 +109,7 @@ def message_of(request: Request, body: bytes) -> JSONRPCMessage | Turned:
     if kind != "application/json":
         return _NOT_JSON
     try:
-        return jsonrpc_message_adapter.validate_python(pydantic_core.from_json(body), by_name=False)
+        return jsonrpc_message_adapter.validate_python(foreign_json(body), by_name=False)
     except ValidationError:
         return _NOT_A_MESSAGE
     except ValueError:

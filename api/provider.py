@@ -17,6 +17,7 @@ import httpx2
 from api.client_key import ClientKey
 from shared.addresses import origin_of
 from shared.errors import Fault, Refusal
+from shared.foreign_json import foreign_json
 from shared.settings import GatewaySettings, is_loopback
 
 TIMEOUT_S: Final = 5.0
@@ -291,7 +292,7 @@ def _misfit(status: int, answer: Mapping[str, object]) -> Fault:
 
 def _json_object(body: bytes) -> dict[str, object]:
     try:
-        document = json.loads(body)
+        document = foreign_json(body)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

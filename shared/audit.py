@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from shared import request_ids
 from shared.digests import canonical
 from shared.errors import AuditUnavailable
+from shared.foreign_json import foreign_json
 from shared.line_files import MAX_LINE, alone, append, end_of_last_line, last_line
 
 FILE_NAME: Final = "audit.jsonl"
@@ -245,9 +246,9 @@ def record_line(record: Record) -> bytes:
 def read_record(line: bytes) -> Record | None:
     """Returns the record in a line, if the line is exactly what we would write for it."""
     try:
-        record = json.loads(line)
+        record = foreign_json(line)
         return record if _is_record(record) and record_line(record) == line else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from shared.audit import Head, Line, Problem, head_of
 from shared.digests import canonical
 from shared.errors import AuditUnavailable
+from shared.foreign_json import foreign_json
 from shared.line_files import MAX_LINE, alone, append, end_of_last_line
 from shared.seals import public_text, sign, signature_holds
 
@@ -145,11 +146,11 @@ def anchor_line(anchor: Anchor) -> bytes:
 def read_anchor(line: bytes) -> Anchor | None:
     """Returns the anchor in a line, if the line is exactly what we would write for it."""
     try:
-        anchor = Anchor(**json.loads(line))
+        anchor = Anchor(**foreign_json(line))
         texts = (anchor.hash, anchor.time, anchor.worker, anchor.key, anchor.signature)
         good = type(anchor.seq) is int and all(isinstance(text, str) for text in texts)
         return anchor if good and anchor_line(anchor) == line else None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return None
 
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NoReturn
+from typing import Final
 
 from shared.errors import Refusal
+from shared.foreign_json import foreign_json
 from shared.manifests import JSON
 from shared.messages import MAX_CALL_BYTES, TASK
 from shared.request_ids import REQUEST_ID
@@ -215,11 +216,7 @@ def _mapping(value: JSON) -> dict[str, JSON]:
 
 def _json(raw: bytes) -> JSON:
     try:
-        value: JSON = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        value: JSON = foreign_json(raw)
+    except ValueError:
         raise _Malformed("message_unreadable") from None
     return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json
 
 from shared.digests import canonical, plan_digest
 from shared.errors import Refusal
+from shared.foreign_json import foreign_json
 from shared.manifests import JSON
 
 PLAN_LIFETIME_S = 60 * 60
@@ -260,7 +260,7 @@ def read_head(document: bytes) -> Plan | Refusal:
     Whether the bytes are canonical is not looked at: whoever shows a head checks their seal.
     """
     try:
-        facts = from_json(document)
+        facts = foreign_json(document)
         head = Plan.model_validate({**facts, "objects": (), "findings": (), "warnings": ()})
     except (TypeError, ValueError):
         return _damaged()

@@ -2,12 +2,9 @@
 
 import json
 import math
-from typing import Final
 
 from shared.digests import from_base64url
-
-MAX_NESTING: Final = 200
-"""No token, key set or call nests a tenth as deep; parsers give up somewhere beyond 900."""
+from shared.foreign_json import foreign_json
 
 
 def strict_base64url(text: str) -> bytes | None:
@@ -29,30 +26,11 @@ def strict_json(document: bytes) -> object | None:
     other encodings and absurd nesting are all refused. A document that is `null` is None as well.
     """
     try:
-        text = document.decode("utf-8")
-        value: object = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
-        if "\\u" in text:  # the only way to write a lone surrogate in valid UTF-8
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+        foreign_json(document)  # first, so that the other never meets nesting or a lone surrogate
+        value: object = json.loads(document, object_pairs_hook=_unique, parse_float=_finite)
+    except ValueError:
         return None
-    return value if _is_shallow(value) else None
-
-
-def _is_shallow(value: object) -> bool:
-    """Whether values nest at most `MAX_NESTING` deep; Pythons differ in what they refuse."""
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return True
-    return False
+    return value
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -60,10 +38,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         raise ValueError("duplicate member")
     return members
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)
 
 
 def _finite(text: str) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.digests import canonical
 from shared.errors import AuditUnavailable
+from shared.foreign_json import foreign_json
 from shared.manifests import JSON
 from shared.plans import Plan
 from shared.seals import EVIDENCE_DOMAIN, public_text, sign
@@ -52,8 +53,8 @@ def _readable(text: str | None) -> JSON:
     if not text:
         return None
     try:
-        value: JSON = json.loads(text)
+        value: JSON = foreign_json(text)
         canonical(value)
-    except (ValueError, RecursionError):
+    except ValueError:
         return text
     return value

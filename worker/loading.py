@@ -32,6 +32,7 @@ _NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\
 """What may not stand in the text: controls, lone surrogates, and YAML 1.1's other line breaks."""
 _NOT_STRING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """What may not stand in a string: control characters but newline and tab; lone surrogates."""
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 _ESCAPED_ONLY: Final = "control characters other than newline and tab are not allowed"
 
 
@@ -81,21 +82,32 @@ def _unfit(text: str) -> Refusal | None:
 
 def _raw(text: str) -> Iterator[Raw]:
     """The documents as written. Text that begins like JSON and is JSON is read as such."""
-    if text.lstrip().startswith(("{", "[")):
-        try:
-            value: Raw = json.loads(
-                text,
-                object_pairs_hook=Pairs,
-                parse_int=integer,
-                parse_float=lambda _: FLOAT,
-                parse_constant=lambda _: FLOAT,
-            )
-        except RecursionError:
-            value = Odd(f"is nested deeper than {MAX_DEPTH} levels")
-        except ValueError:  # it may still be YAML in flow style
-            return documents(text)
-        return iter([value])
-    return documents(text)
+    if not text.lstrip().startswith(("{", "[")) or _nests_deep(text):
+        return documents(text)
+    try:
+        value: Raw = json.loads(
+            text,
+            object_pairs_hook=Pairs,
+            parse_int=integer,
+            parse_float=lambda _: FLOAT,
+            parse_constant=lambda _: FLOAT,
+        )
+    except ValueError:  # it may still be YAML in flow style
+        return documents(text)
+    return iter([value])
+
+
+def _nests_deep(text: str) -> bool:
+    """Whether JSON text is too deep for `json.loads`, which recurses; YAML's reader will say so.
+
+    Exact for JSON; of what is none, at most too much is left to the YAML reader.
+    """
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _canonical(raw: Iterator[Raw]) -> list[JSON] | Refusal:

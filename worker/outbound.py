@@ -6,7 +6,6 @@ always checked. Proxies are those of the environment, except for addresses of th
 
 import email.utils
 import http.client
-import json
 import ssl
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shared.errors import Fault
+from shared.foreign_json import foreign_json
 from shared.settings import is_loopback
 
 TIMEOUT_S: Final = 5.0
@@ -42,8 +42,8 @@ class Reply:
     def document(self) -> dict[str, object]:
         """Returns the JSON object of the body; an empty one if there is none."""
         try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
+            value = foreign_json(self.body)
+        except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -1,11 +1,11 @@
 """Parameters as they come in: bounded bodies, forms and queries in which nothing appears twice."""
 
-import json
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from shared.errors import Refusal
+from shared.foreign_json import foreign_json
 
 MAX_BODY = 32_768
 """Bytes of a request body."""
@@ -42,8 +42,8 @@ async def read_json_body(request: Request, limit: int) -> object | Refusal:
     if isinstance(body, Refusal):
         return body
     try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError):
+        value: object = foreign_json(body)
+    except ValueError:
         return _refused("the body is not JSON")
     return value
 

@@ -1,6 +1,5 @@
 """What an authorization request asks for, and whether it may. Pure: no session, no clock."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dev.issuer.clients import Client, Clients
 from dev.issuer.redirects import is_registered
 from dev.issuer.settings import RESOURCE_SCOPES
 from shared.errors import Refusal
+from shared.foreign_json import foreign_json
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
@@ -135,8 +135,8 @@ def _wrong_claims(params: Mapping[str, str]) -> Refusal | None:
     A request for one particular person is refused rather than ignored.
     """
     try:
-        claims = json.loads(params.get("claims", "{}"))
-    except (ValueError, RecursionError):
+        claims = foreign_json(params.get("claims", "{}"))
+    except ValueError:
         claims = None
     if not isinstance(claims, dict):
         return _invalid("claims must be a JSON object")

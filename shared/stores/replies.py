@@ -1,12 +1,12 @@
 """Replies of workers to the replica that asked: one list for each replica, one reader for it."""
 
-import json
 from typing import Final, cast
 
 import redis
 import redis.asyncio
 from pydantic import ValidationError
 
+from shared.foreign_json import foreign_json
 from shared.messages import REPLIES, Answer, Failed, Progress, Refused, reply_json
 from shared.stores.connection import redis_faults
 
@@ -61,6 +61,6 @@ async def next_replies(
 
 def _read(row: bytes) -> Answer | Refused | Failed | Progress | None:
     try:
-        return REPLIES.validate_python(json.loads(row))
-    except (ValidationError, ValueError, RecursionError):
+        return REPLIES.validate_python(foreign_json(row))
+    except (ValidationError, ValueError):
         return None

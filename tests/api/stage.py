@@ -186,6 +186,7 @@ class FakeProvider:
         self.codes: dict[str, dict[str, Any]] = {}
         self.down = False
         self.error: str | None = None
+        self.rubbish: bytes | None = None
         self.bend: dict[str, object] = {}
         """Claims of the next ID tokens that differ from good ones; None leaves one out."""
         self.metadata: dict[str, object] = {
@@ -200,6 +201,8 @@ class FakeProvider:
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if self.down:
             raise httpx2.ConnectError("refused")
+        if self.rubbish is not None:
+            return httpx2.Response(200, content=self.rubbish)
         if request.url.path.startswith("/.well-known/"):
             return httpx2.Response(200, json=self.metadata)
         form = dict(parse_qsl(request.content.decode()))

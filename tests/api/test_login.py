@@ -372,6 +372,16 @@ def test_a_provider_that_refuses_this_client_is_the_operators_business(stage: St
     assert "invalid_client" in answer.text
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"<html>", b"[]", b"{", b'{"a":' * 5_000], ids=range(5))
+def test_an_answer_that_is_no_json_object_is_told_as_a_misfit(stage: Stage, rubbish: bytes) -> None:
+    stage.provider.rubbish = rubbish
+
+    answer = stage.browser.post("/approvals/login", {"next": "/approvals"})
+
+    assert answer.status_code == 502
+    assert "identity provider" in answer.text
+
+
 @pytest.mark.parametrize(
     "change",
     [

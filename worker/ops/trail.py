@@ -1,6 +1,5 @@
 """Everything that is on disk about changes, checked together: logs, anchors, evidence files."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 from shared.audit import Problem, Record
 from shared.audit_anchors import FILE_NAME as ANCHORS_FILE
 from shared.errors import BadConfiguration
+from shared.foreign_json import foreign_json
 from shared.manifests import JSON
 from worker.ops.believing import Believed
 from worker.ops.evidence import flaws, log_flaws
@@ -92,8 +92,8 @@ def read_json(path: Path) -> JSON:
     """
     try:
         with path.open("rb") as file:
-            value: JSON = json.loads(file.read(MAX_EVIDENCE))
-    except (ValueError, RecursionError):
+            value: JSON = foreign_json(file.read(MAX_EVIDENCE))
+    except ValueError:
         return None
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read ({error.strerror}).") from None

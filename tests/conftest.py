@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from dev.redis_server import NoRedisServer, RedisServer, find_server, free_port
 
 # A machine may be slow; what must be fast is measured in bench/.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("unhurried")
 
 

@@ -20,7 +20,7 @@ def texts(it: ShownChange, *signs: str) -> list[str]:
 
 
 @given(old=TEXTS, new=TEXTS, open_all=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_folding_leaves_nothing_out_and_hides_nothing_of_high_risk(
     old: str, new: str, open_all: bool
 ) -> None:

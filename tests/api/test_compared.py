@@ -27,20 +27,20 @@ def one_side(old: JSON, new: JSON, sign: str) -> list[str]:
 
 
 @given(old=VALUES, new=VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_side_alone_is_the_whole_value(old: JSON, new: JSON) -> None:
     assert one_side(old, new, "-") == one_side(old, old, "-")
     assert one_side(old, new, "+") == one_side(new, new, "+")
 
 
 @given(value=VALUES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_the_same_has_no_signs(value: JSON) -> None:
     assert {line.sign for line in compared(value, value)} == {" "}
 
 
 @given(old=VALUES, new=VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_mark_is_where_two_lines_differ(old: JSON, new: JSON) -> None:
     found = list(compared(old, new))
     gone = [line for line in found if line.sign == "-" and line.mark]

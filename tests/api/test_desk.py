@@ -17,7 +17,7 @@ from shared.results import Result
 from tests.api.desk_stage import Office, Workers, caller
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def _read(office: Office, tool: str, **arguments: object) -> Result | Refusal:

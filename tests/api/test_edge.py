@@ -503,7 +503,7 @@ def test_the_sdk_never_gets_a_message_that_it_would_refuse(message: dict[str, ob
 
 
 @given(body=st.binary(max_size=80) | st.text(max_size=40).map(str.encode))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_body_is_answered(body: bytes) -> None:
     assert make_stack().post(body, token=READ_TOKEN).status in (200, 400, 403)
 
@@ -520,7 +520,7 @@ _json = st.recursive(
 
 @pytest.mark.promise("scopes-step-up")
 @given(noise=_json, at=st.integers(0, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_wrapping_of_a_forbidden_call_lets_it_through(noise: object, at: int) -> None:
     forbidden = call("apply_approved_plan")
     batch = [noise, noise]

@@ -68,7 +68,7 @@ def test_a_text_of_several_lines_is_a_block() -> None:
 
 
 @given(VALUES, VALUES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_different_values_never_look_the_same(one: JSON, other: JSON) -> None:
     if json.dumps(one, sort_keys=False) != json.dumps(other, sort_keys=False):
         assert _text(one) != _text(other)

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.asgi import talking
@@ -138,7 +138,7 @@ def test_anything_is_answered_and_nothing_stays_at_work(
 ) -> None:
     with one_replica(portal, redis_url) as (replica, session, idle):
 
-        @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=300)
         @given(
             method=st.sampled_from(["POST", "POST", "POST", "GET", "DELETE", "PUT"]),
             in_session=st.booleans(),

@@ -67,7 +67,7 @@ def test_a_value_of_another_type_is_refused_and_not_repeated(
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_whatever_comes_is_an_answer(entry: Entry, data: st.DataObject) -> None:
     names = st.sampled_from([*entry.arguments, "other"])
 

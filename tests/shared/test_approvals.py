@@ -125,7 +125,7 @@ def test_a_time_that_is_no_integer_is_refused(name: str, value: object) -> None:
     exp=st.integers(NOW - 60, NOW + 400),
     auth_time=st.integers(NOW - 400, NOW + 60),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_login_is_good_for_its_window_only(iat: int, exp: int, auth_time: int) -> None:
     good = (
         exp + LEEWAY_S > NOW
@@ -154,7 +154,7 @@ def test_a_time_of_a_login_is_good_to_the_second(
 
 
 @given(auth_time=st.integers(NOW - 30, NOW + 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_only_a_login_made_after_the_challenge_counts(auth_time: int) -> None:
     fresh = auth_time >= NOW - AUTH_TIME_SKEW_S
 
@@ -225,7 +225,7 @@ def test_a_receipt_is_good_for_its_plan_until_its_time() -> None:
     allowed=st.sets(st.sampled_from(Operation)),
     requester_may=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_rule_lets_exactly_its_subjects_approve_exactly_what_it_covers(
     namespace: str,
     operation: Operation,

@@ -178,14 +178,14 @@ OBJECTS: st.SearchStrategy[Object] = st.dictionaries(
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_nothing_differs_exactly_when_the_two_are_equal(live: Object, result: Object) -> None:
     assert (diff(live, result) == ()) == diffs.same(live, result)
     assert diff(live, copy.deepcopy(live)) == ()
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_differences_alone_turn_one_into_the_other(live: Object, result: Object) -> None:
     assert diffs.same(patched(live, diff(live, result)), result)
 
@@ -212,7 +212,7 @@ def test_a_difference_that_is_of_another_object_does_not_fit(path: str, op: diff
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_paths_are_unique_and_the_order_is_fixed(live: Object, result: Object) -> None:
     changes = diff(live, result)
     shuffled = {key: live[key] for key in reversed(live)}
@@ -222,7 +222,7 @@ def test_paths_are_unique_and_the_order_is_fixed(live: Object, result: Object) -
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_path_can_be_taken_apart_again(keys: list[str]) -> None:
     live: JSON = {}
     result: JSON = 1
@@ -333,7 +333,7 @@ def test_a_value_cannot_forge_a_line() -> None:
 
 
 @given(OBJECTS, st.integers(100, 2000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_text_keeps_to_its_bound_and_says_what_is_left_out(body: Object, bound: int) -> None:
     changes = diff(None, {**body, "filler": {f"k{n}": "ü" * 50 for n in range(30)}})
     whole = render_text(changes, max_bytes=1_000_000)

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mnemonic import Mnemonic
 
@@ -29,7 +29,7 @@ DOCUMENTS = st.recursive(
 )
 OBJECTS = st.dictionaries(TEXTS, DOCUMENTS, min_size=1, max_size=3)
 SHA256 = st.binary(min_size=32, max_size=32).map(lambda raw: "sha256:" + raw.hex())
-FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=50)
 
 
 def _reversed(value: Any) -> Any:

@@ -49,7 +49,7 @@ def test_agents_get_text_without_escapes_and_invisible_characters(text: str, exp
 
 
 @given(nasty)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_stripping_twice_changes_nothing_more(text: str) -> None:
     once = stripped(text)
 
@@ -117,7 +117,7 @@ SEEN = "\n\t\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U
 
 @given(nasty)
 @example("\u0600")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_that_conceals_reaches_a_page(text: str) -> None:
     shown = visible(text)
 
@@ -127,7 +127,7 @@ def test_nothing_that_conceals_reaches_a_page(text: str) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=80))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_printable_ascii_is_never_touched(text: str) -> None:
     assert stripped(text) == visible(text) == skeleton(text) == text
 

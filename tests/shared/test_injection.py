@@ -184,7 +184,7 @@ def test_only_the_line_that_reads_like_an_instruction_is_marked() -> None:
         max_size=12,
     ).map("".join)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_marking_twice_marks_once_and_changes_no_other_character(text: str) -> None:
     once = mark(text)
 
@@ -201,7 +201,7 @@ def test_a_fence_names_what_it_holds_and_carries_the_marker_on_both_ends() -> No
 
 @pytest.mark.promise("fence-holds")
 @given(st.lists(st.sampled_from([MARKER, MARKER.upper(), MARKER[:16], ">>>", "<<<", "\n", "x"])))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_content_cannot_close_its_fence(parts: list[str]) -> None:
     fenced = fence("".join(parts), MARKER, "log")
 

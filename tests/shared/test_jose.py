@@ -224,13 +224,13 @@ def test_the_kid_can_be_read_before_the_keys_are_there() -> None:
 
 
 @given(token=st.text(max_size=200) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*", fullmatch=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_arbitrary_text_is_refused_and_never_raises(token: str) -> None:
     assert isinstance(verify(token, _keys()), Refusal)
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_changing_one_character_makes_a_token_unbelievable(data: st.DataObject) -> None:
     token = sign(CLAIMS, alg="EdDSA")
     at = data.draw(st.integers(0, len(token) - 1))
@@ -336,7 +336,6 @@ def test_the_leeway_is_exact() -> None:
     | st.lists(st.integers())
     | st.dictionaries(st.text(), st.integers())
 )
-@settings(deadline=None)
 def test_a_numeric_date_is_whole_seconds_or_nothing(value: object) -> None:
     date = numeric_date(value)
 

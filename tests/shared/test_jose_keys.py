@@ -167,7 +167,7 @@ _members = st.sampled_from(["kid", "kty", "use", "alg", "crv", "x", "y", "n", "e
 @given(
     changes=st.dictionaries(_members, _json, max_size=4), alg=st.sampled_from(["ES256", "RS256"])
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_document_makes_the_reader_raise(changes: dict[str, object], alg: str) -> None:
     text = json.dumps({"keys": [{**jwk(alg), **changes}]}).encode()
 
@@ -175,19 +175,16 @@ def test_no_document_makes_the_reader_raise(changes: dict[str, object], alg: str
 
 
 @given(st.binary(max_size=100))
-@settings(deadline=None)
 def test_every_octet_string_has_one_spelling(raw: bytes) -> None:
     assert strict_base64url(b64(raw)) == raw
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None)
 def test_strict_json_never_raises(raw: bytes) -> None:
     strict_json(raw)
 
 
 @given(_json)
-@settings(deadline=None)
 def test_strict_json_reads_what_json_writes(value: object) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False).encode()

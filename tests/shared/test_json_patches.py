@@ -18,13 +18,13 @@ def patched(raw: Object, operations: list[Object]) -> object:
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_operations_turn_one_object_into_the_other(live: Object, target: Object) -> None:
     assert same(patched(live, patch_between(live, live, target)), target)  # type: ignore[arg-type]  # JSON in, JSON out
 
 
 @given(OBJECTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_nothing_is_written_to_an_object_that_is_as_it_should_be(live: Object) -> None:
     assert patch_between(live, live, live) == []
 

@@ -231,7 +231,7 @@ JSONS = st.recursive(
     template=JSONS,
     rest=st.dictionaries(st.sampled_from(["status", "data", "kind"]), JSONS),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_normal_form_is_its_own_normal_form(
     metadata: JSON, template: JSON, rest: Object
 ) -> None:
@@ -251,7 +251,7 @@ def test_a_path_is_written_for_people() -> None:
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_quoted_text_stays_on_one_printable_line(text: str) -> None:
     assert quoted(text).isprintable()
     assert len(shown(text)) <= 80 * len("\\U0010ffff") + 2
@@ -264,7 +264,7 @@ def test_a_long_value_is_cut_and_a_structure_is_only_named() -> None:
 
 
 @given(JSONS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_looking_for_what_is_not_there_finds_nothing(value: JSON) -> None:
     assert not mapping_at(value, "no", "such", "key")
     assert list_at(value, "no", "such") == []

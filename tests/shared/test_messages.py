@@ -4,7 +4,7 @@ import json
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -117,7 +117,7 @@ def test_a_reply_survives_the_way(reply: Answer | Refused | Failed | Progress) -
         st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(), st.lists
     )
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_an_answer_of_any_shape_survives_the_way(body: Any) -> None:
     try:
         reply = Answer(id="1", body=body)

@@ -65,7 +65,7 @@ def test_a_bad_name_is_refused(operation: Operation, name: str) -> None:
 
 
 @given(replicas=st.none() | st.integers(-(2**40), 2**40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_replicas_have_bounds(replicas: int | None) -> None:
     message = _message(Operation.SCALE, replicas=replicas)
 

@@ -126,7 +126,7 @@ def test_an_order_that_somebody_else_changed_stays() -> None:
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_undoing_gives_exactly_what_there_was(before: Object, after: Object) -> None:
     named: Object = {"kind": "Deployment", "metadata": {"name": "nginx"}}
     before, after = {**before, **named}, {**after, **named}

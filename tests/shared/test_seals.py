@@ -28,7 +28,7 @@ APPLIER, STRANGER = X25519PrivateKey.generate(), X25519PrivateKey.generate()
 DIGEST = "sha256:" + "ab" * 32
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2ln"
 STATEMENT = b'{"plan_id":"1"}'
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 def _flipped(text: str, bit: int) -> str:

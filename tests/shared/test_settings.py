@@ -307,7 +307,7 @@ def test_this_machine_is_known_by_all_its_names(url: str, loopback: bool) -> Non
 
 
 @given(values=st.lists(st.sampled_from(["a", "b-1", "c"]), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lists_are_read_with_any_spacing(values: list[str]) -> None:
     spaced: Any = " , ".join(values) + " ,"
 

@@ -62,7 +62,7 @@ def test_no_field_vanishes_when_cleaning_makes_two_keys_alike() -> None:
 
 
 @given(st.lists(fragments | st.text(max_size=6), max_size=12).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     once = cleaned(text)
 
@@ -76,7 +76,7 @@ def test_cleaning_twice_changes_nothing_more(text: str) -> None:
         max_leaves=8,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_cleaned_content_can_be_sent_and_is_not_changed_by_cleaning_again(value: object) -> None:
     once = cleaned_value(value)  # type: ignore[arg-type] # hypothesis cannot express JSON's type
 

@@ -375,7 +375,7 @@ objects = st.dictionaries(st.sampled_from(["metadata", "spec", "status", "regard
 
 
 @given(objects, objects, objects, st.lists(objects, max_size=2))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_objects_of_any_shape_are_no_fault(a: Any, b: Any, c: Any, told: list[Any]) -> None:
     found = [
         *of_deployment(a, [b], [c], told),

@@ -286,7 +286,7 @@ MAPPINGS = st.dictionaries(TEXTS, JSONS, max_size=4)
 
 
 @given(MAPPINGS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_json_text_is_read_as_the_value_it_writes(value: JSON) -> None:
     assert value_of(json.dumps(value)) == value
     assert value_of(json.dumps(value, ensure_ascii=False)) == value
@@ -300,7 +300,7 @@ STRINGS = st.recursive(
 
 
 @given(st.dictionaries(TEXTS, STRINGS, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_yaml_text_with_quoted_strings_is_read_as_the_value_it_writes(value: JSON) -> None:
     text = yaml.safe_dump(value, default_style='"', width=10_000, allow_unicode=True)
 
@@ -308,7 +308,7 @@ def test_yaml_text_with_quoted_strings_is_read_as_the_value_it_writes(value: JSO
 
 
 @given(MAPPINGS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_yaml_that_a_1_1_writer_wrote_is_read_as_it_was_meant(value: JSON) -> None:
     """What a 1.1 writer leaves unquoted means the same in 1.2, or is refused; but octal 0o7."""
     text = yaml.safe_dump(value, width=10_000)
@@ -320,7 +320,7 @@ def test_yaml_that_a_1_1_writer_wrote_is_read_as_it_was_meant(value: JSON) -> No
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_read_or_refused_without_a_crash(text: str) -> None:
     result = read(text)
 
@@ -328,7 +328,7 @@ def test_any_text_is_read_or_refused_without_a_crash(text: str) -> None:
 
 
 @given(st.text(alphabet="{}[]:,-?&*!|>'\"%@`#~<= \n0123abn", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_yaml_like_text_is_read_or_refused_without_a_crash(text: str) -> None:
     result = read(text)
 

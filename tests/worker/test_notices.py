@@ -103,7 +103,7 @@ def test_text_from_elsewhere_stays_text(summary: str) -> None:
     assert not set("`<>\u202e\u200b") & set(inside)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=500))
 def test_no_text_gets_out_of_its_place_or_gets_long(text: str) -> None:
     plan = a_plan(

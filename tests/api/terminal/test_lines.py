@@ -144,7 +144,7 @@ def test_reason_and_assurance_stand_apart_as_nobodys_word() -> None:
 
 
 @given(text=st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_shown_is_one_line_of_harmless_characters(text: str) -> None:
     for line in (shown(text), guarded(text)):
         assert not any(conceals(char) or char in "\n\t" for char in line)

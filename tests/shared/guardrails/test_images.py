@@ -102,7 +102,7 @@ def test_a_registry_is_matched_by_whole_path_steps(image: str, allowed: str, fit
     tag=st.from_regex(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,8})?", fullmatch=True),
     digest=st.sampled_from(["", DIGEST]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_long_form_reads_as_itself(
     registry: str, repository: str, tag: str, digest: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_the_long_form_reads_as_itself(
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_is_judged_without_a_crash(text: str) -> None:
     image = read_image(text)
 

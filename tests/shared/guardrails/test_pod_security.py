@@ -84,7 +84,7 @@ def test_a_bad_container_hides_behind_no_good_one() -> None:
         st.dictionaries(st.text(max_size=3), st.booleans(), max_size=2),
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_switch_of_the_wrong_type_counts_as_on(value: JSON) -> None:
     for path in ("hostNetwork", "hostPID", "hostIPC"):
         assert check(deployment(**{path: value})) == {"IG-POD-HOSTNAMESPACE"}

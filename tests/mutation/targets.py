@@ -7,6 +7,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 
 _BYTES: Final = "tests/shared/test_protocol_bytes.py"
+_JOSE: Final = ("tests/shared/test_jose.py", "tests/shared/test_jose_keys.py")
 _PASSKEYS: Final = ("tests/worker/test_second_proof.py", "tests/worker/test_passkeys.py")
 _DECIDING: Final = (
     "tests/worker/test_approving.py",
@@ -73,10 +74,13 @@ TARGETS: Final[dict[str, Tests]] = {
     "shared/approvals.py": Tests(quick=(_BYTES, *_APPROVING), slow=_APPLYING),
     "shared/approver_rules.py": Tests(quick=_APPROVING, slow=_APPLYING),
     "shared/seals.py": Tests(quick=("tests/shared/test_seals.py", _BYTES, *_APPROVING)),
-    "shared/jose.py": Tests(
-        quick=("tests/shared/test_jose.py", "tests/shared/test_jose_keys.py"),
-        slow=("tests/shared/test_jose_vectors.py", *_APPROVING),
+    "shared/dpop.py": Tests(quick=("tests/shared/test_dpop.py",)),
+    "shared/jose.py": Tests(quick=_JOSE, slow=("tests/shared/test_jose_vectors.py", *_APPROVING)),
+    "shared/jwks.py": Tests(
+        quick=(*_JOSE[::-1], "tests/shared/test_keysets.py"),
+        slow=("tests/shared/test_jose_vectors.py",),
     ),
+    "shared/strict.py": Tests(quick=_JOSE, slow=("tests/shared/test_dpop.py", _PASSKEYS[1])),
     "worker/approving.py": Tests(quick=_DECIDING, slow=_APPLYING),
     "worker/withdrawing.py": Tests(quick=_DECIDING, slow=_APPLYING),
     "worker/receipts.py": Tests(quick=(*_DECIDING, _APPLYING[0])),

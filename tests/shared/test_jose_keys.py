@@ -1,6 +1,7 @@
 """Which keys of a JWK Set may sign, and which documents are not believed at all."""
 
 import json
+from math import prod
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -81,16 +82,40 @@ def _rsa_jwk(bits: int, exponent: int = 65537) -> dict[str, object]:
     return {**get_default_algorithms()["RS256"].to_jwk(public, as_dict=True), "kid": "k1"}
 
 
+def _of_modulus(n: int) -> Key | str:
+    return parse_key(jwk("RS256", n=b64(n.to_bytes((n.bit_length() + 7) // 8, "big"))))
+
+
 def test_rsa_keys_that_are_too_small_or_too_large_are_left_out() -> None:
-    huge = {"kty": "RSA", "kid": "k", "e": "AQAB", "n": b64(b"\xff" * 1025)}
-
     assert parse_key(_rsa_jwk(1024)) == "rsa_size"
-    assert parse_key(huge) == "rsa_size"
+    assert _of_modulus(2**2047 - 1) == "rsa_size"
+    assert isinstance(_of_modulus(2**2048 - 1), Key)
+    assert isinstance(_of_modulus(2**8192 - 1), Key)
+    assert _of_modulus(2**8192 + 1) == "rsa_size"
 
 
-@pytest.mark.parametrize(("e", "reason"), [("AQ", "rsa_exponent"), ("Aw", "rsa_exponent")])
-def test_small_rsa_exponents_are_left_out(e: str, reason: str) -> None:
-    assert parse_key(jwk("RS256", e=e)) == reason
+@pytest.mark.parametrize("e", [1, 3, 65535, 65540, 2**32 + 1])
+def test_rsa_exponents_that_are_small_even_or_huge_are_left_out(e: int) -> None:
+    assert parse_key(jwk("RS256", e=b64(e.to_bytes(5, "big").lstrip(b"\0")))) == "rsa_exponent"
+
+
+@pytest.mark.parametrize("e", [65537, 65539, 2**32 - 1])
+def test_other_rsa_exponents_are_usable(e: int) -> None:
+    assert isinstance(parse_key(jwk("RS256", e=b64(e.to_bytes(4, "big").lstrip(b"\0")))), Key)
+
+
+def test_an_even_modulus_is_left_out() -> None:
+    assert _of_modulus(2**2048 - 2) == "rsa_weak"
+
+
+def test_a_modulus_of_the_chips_that_made_guessable_primes_is_left_out() -> None:
+    """CVE-2017-15361: p = k·M + 65537^a mod M, where M is the product of the first primes."""
+    product = prod(n for n in range(2, 168) if all(n % m for m in range(2, n)))
+    primes = [k * product + pow(65537, a, product) for k, a in ((2**804 + 1, 5), (2**805 + 3, 7))]
+
+    assert prod(primes) % 2 == 1
+    assert _of_modulus(prod(primes)) == "rsa_weak"
+    assert isinstance(_of_modulus(prod(primes) + 2), Key)
 
 
 @pytest.mark.parametrize("n", ["", "AA", None, 5, "!!"])
@@ -127,12 +152,15 @@ def test_a_document_over_64_kib_is_refused() -> None:
     padded = document(jwk("ES256")) + b" " * 64 * 1024
 
     assert _code(parse_key_set(padded)) == "jwks_size"
+    assert isinstance(parse_key_set(padded[: 64 * 1024]), KeySet)
+    assert _code(parse_key_set(padded[: 64 * 1024 + 1])) == "jwks_size"
 
 
 def test_a_document_of_more_than_50_keys_is_refused() -> None:
     keys = [{"kty": "oct", "kid": str(i)} for i in range(51)]
 
     assert _code(parse_key_set(document(*keys))) == "jwks_size"
+    assert isinstance(parse_key_set(document(jwk("ES256"), *keys[:49])), KeySet)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +219,8 @@ def test_strict_json_reads_what_json_writes(value: object) -> None:
     except UnicodeEncodeError:
         return
     assert strict_json(text) == value
+
+
+def test_a_fraction_is_read_as_it_is() -> None:
+    assert strict_json(b"[1.5, 1e3]") == [1.5, 1000.0]
+    assert strict_json(b"1e999") is None

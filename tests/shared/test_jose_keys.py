@@ -1,5 +1,6 @@
 """Which keys of a JWK Set may sign, and which documents are not believed at all."""
 
+import hashlib
 import json
 from math import prod
 
@@ -224,3 +225,21 @@ def test_strict_json_reads_what_json_writes(value: object) -> None:
 def test_a_fraction_is_read_as_it_is() -> None:
     assert strict_json(b"[1.5, 1e3]") == [1.5, 1000.0]
     assert strict_json(b"1e999") is None
+
+
+@pytest.mark.parametrize(
+    ("alg", "hashed"),
+    [
+        ("ES256", '{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'),
+        ("EdDSA", '{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'),
+        ("RS256", '{{"e":"AQAB","kty":"RSA","n":"{n}"}}'),
+    ],
+)
+def test_a_key_is_named_by_the_members_of_rfc_7638_alone(alg: str, hashed: str) -> None:
+    entry = jwk(alg)
+    key, renamed = parse_key(entry), parse_key({**entry, "kid": "another"})
+
+    assert isinstance(key, Key)
+    assert isinstance(renamed, Key)
+    assert key.thumbprint == b64(hashlib.sha256(hashed.format(**entry).encode()).digest())
+    assert renamed.thumbprint == key.thumbprint

@@ -48,6 +48,10 @@ ARGS = [
     "--disable-sync",
 ]
 
+PATIENCE_MS = 30_000
+"""How long a page may take to show something: a machine may be slow."""
+expect.set_options(timeout=PATIENCE_MS)
+
 
 def clock() -> int:
     return int(time.time())
@@ -78,7 +82,7 @@ def sign_in(page: Page, site: Site, path: str = "/approvals", who: str = APPROVE
     page.goto(site.base + path)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.locator(f"button[value={who}]").click()
-    expect(page).to_have_url(site.base + path)
+    page.wait_for_url(site.base + path)
 
 
 @contextmanager
@@ -163,7 +167,7 @@ class Watch:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

@@ -117,7 +117,7 @@ class Walk:
             expires_at=clock() + 100,
         )
         self.page.get_by_label("Code from").fill(begun.code())
-        self.page.get_by_role("button", name="Go on").click()
+        self.press("Go on")
         yield "passkey-make"
         self.answer(self.device.create(begun).model_dump_json())
         yield "passkey-made"
@@ -141,19 +141,19 @@ class Walk:
         workers.record(
             decided.id, State.DENIED, decided_by=by, decided_reason=REASON, decided_at=str(clock())
         )
-        self.page.get_by_role("button", name="Approve").click()
+        self.press("Approve")
         yield "error-already-decided"
         self.approve(self.add("somebody"), "dev-outsider")
         yield "error-somebody-else"
         self.go(self.add("high", **rich()).id)
         self.page.get_by_label("type the namespace").fill("another")
-        self.page.get_by_role("button", name="Approve").click()
+        self.press("Approve")
         yield "error-namespace"
         self.page.goto(f"{self.site.base}/approvals/callback?state=x&code=y")
         yield "error-sign-in"
         self.go(self.add("provider").id)
         workers.fault = ProviderUnavailable("The identity provider does not answer.")
-        self.page.get_by_role("button", name="Approve").click()
+        self.press("Approve")
         yield "error-provider-down"
         workers.fault = None
         workers.running = False
@@ -195,6 +195,11 @@ class Walk:
             self.site.workers.record(path, state, **fields)
         joint = "" if not path or path.startswith("?") else "/"
         self.page.goto(f"{self.site.base}/approvals{joint}{path}")
+
+    def press(self, name: str) -> None:
+        """Presses a button and waits for the page that it leads to."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name).click()
 
     def approve(self, plan: Plan, who: str = APPROVER) -> None:
         self.go(plan.id)

@@ -67,7 +67,7 @@ def test_a_plan_is_found_approved_and_taken_back_with_the_keyboard_alone(
     at_issuer(page, site)
     expect(page.get_by_role("heading", level=1)).to_have_text("Inbox")
 
-    press(page, page.get_by_role("link", name=plan.summary))
+    press(page, page.locator(f'a[href="/approvals/{plan.id}"]'))
     expect(page.get_by_role("heading", level=1)).to_have_text(plan.summary)
     press(page, page.get_by_role("button", name="Approve"))
     at_issuer(page, site)

@@ -24,6 +24,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield it
 
 
+async def sent(http: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Response:
+    """What a client is answered that comes again when a busy machine tells it to; not read yet."""
+    while True:
+        answer = await http.send(request, stream=True)
+        if answer.status_code == httpx2.codes.OK:
+            return answer
+        assert answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE, await answer.aread()
+        await answer.aclose()
+        await anyio.sleep(float(answer.headers["retry-after"]))
+
+
 @asynccontextmanager
 async def listening(own: Live, count: int) -> AsyncIterator[None]:
     """That many sessions, each with its stream open while the block runs."""
@@ -35,22 +46,21 @@ async def listening(own: Live, count: int) -> AsyncIterator[None]:
         base_url=own.record.origin, limits=unlimited, timeout=PATIENCE_S, trust_env=False
     ) as http:
 
-        async def listen(number: int) -> None:
+        async def open_one(number: int) -> None:
             token = tokens[SUBJECTS[number % len(SUBJECTS)]]
             headers = {"authorization": f"Bearer {token}", "accept": BOTH}
             async with gate:
-                answer = await http.post("/mcp", json=INITIALIZE, headers=headers)
-                assert answer.status_code == httpx2.codes.OK, answer.text
+                shake = http.build_request("POST", "/mcp", json=INITIALIZE, headers=headers)
+                answer = await sent(http, shake)
+                await answer.aread()
                 session = {"mcp-session-id": answer.headers["mcp-session-id"]}
-                request = http.build_request("GET", "/mcp", headers={**headers, **session})
-                stream = await http.send(request, stream=True)
-                assert stream.status_code == httpx2.codes.OK
-                opened.append(stream)
+                listen = http.build_request("GET", "/mcp", headers={**headers, **session})
+                opened.append(await sent(http, listen))
 
         try:
             async with anyio.create_task_group() as tasks:
                 for number in range(count):
-                    tasks.start_soon(listen, number)
+                    tasks.start_soon(open_one, number)
             yield
         finally:
             for stream in opened:

@@ -113,10 +113,10 @@ def running(folder: Path, users: Path = USERS) -> Iterator[Server]:
         server.wait()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all; it holds a plan, and something under each kind of key that has no owner here."""
-    with running(tmp_path_factory.mktemp("users")) as server:
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """It holds a plan, and something under each kind of key that has no owner here."""
+    with running(tmp_path) as server:
         PlanStore(connect(server.url("planner"), timeout_s=2)).add(PLAN, SEALED)
         yield server
 

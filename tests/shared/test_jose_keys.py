@@ -109,14 +109,47 @@ def test_an_even_modulus_is_left_out() -> None:
     assert _of_modulus(2**2048 - 2) == "rsa_weak"
 
 
+SMALL_PRIMES = [n for n in range(2, 168) if all(n % m for m in range(2, n))]
+PRODUCT = prod(SMALL_PRIMES)
+OF_THE_CHIPS = prod(
+    k * PRODUCT + pow(65537, a, PRODUCT) for k, a in ((2**804 + 1, 5), (2**805 + 3, 7))
+)
+
+
 def test_a_modulus_of_the_chips_that_made_guessable_primes_is_left_out() -> None:
     """CVE-2017-15361: p = k·M + 65537^a mod M, where M is the product of the first primes."""
-    product = prod(n for n in range(2, 168) if all(n % m for m in range(2, n)))
-    primes = [k * product + pow(65537, a, product) for k, a in ((2**804 + 1, 5), (2**805 + 3, 7))]
+    assert OF_THE_CHIPS % 2 == 1
+    assert _of_modulus(OF_THE_CHIPS) == "rsa_weak"
 
-    assert prod(primes) % 2 == 1
-    assert _of_modulus(prod(primes)) == "rsa_weak"
-    assert isinstance(_of_modulus(prod(primes) + 2), Key)
+
+FINGERPRINT = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+
+
+@pytest.mark.parametrize("prime", FINGERPRINT)
+def test_a_modulus_that_one_small_prime_clears_is_usable(prime: int) -> None:
+    """Those chips' moduli are a power of 65537 modulo every small prime; this is not for one."""
+    powers = {pow(65537, a, prime) for a in range(prime)}
+    alike = (OF_THE_CHIPS + t * (PRODUCT // prime) for t in range(prime))
+    cleared = next(n for n in alike if n % prime and n % prime not in powers)
+
+    assert isinstance(_of_modulus(cleared), Key)
+
+
+def test_an_rsa_key_that_names_no_algorithm_signs_all_that_fit_its_kind() -> None:
+    entry = {name: one for name, one in jwk("RS256").items() if name != "alg"}
+    key = parse_key(entry)
+
+    assert isinstance(key, Key)
+    assert key.algorithms == {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+
+
+@pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+def test_a_key_with_any_private_member_is_left_out(member: str) -> None:
+    assert parse_key(jwk("RS256", **{member: "AA"})) == "private"
+
+
+def test_a_name_may_have_256_characters() -> None:
+    assert isinstance(parse_key({**jwk("ES256"), "kid": "k" * 256}), Key)
 
 
 @pytest.mark.parametrize("n", ["", "AA", None, 5, "!!"])
@@ -141,6 +174,14 @@ def test_a_member_that_is_not_an_object_is_left_out() -> None:
 
 def test_two_keys_of_one_name_refuse_the_document() -> None:
     assert _code(parse_key_set(document(jwk("ES256"), jwk("RS256")))) == "jwks_duplicate_kid"
+
+
+def test_what_is_no_key_at_all_does_not_spoil_a_document() -> None:
+    keys = parse_key_set(json.dumps({"keys": ["k1", None, jwk("ES256")]}).encode())
+
+    assert isinstance(keys, KeySet)
+    assert set(keys.keys) == {"k1"}
+    assert keys.skipped == ((0, "not_an_object"), (1, "not_an_object"))
 
 
 def test_a_hidden_key_of_the_same_name_refuses_the_document_too() -> None:

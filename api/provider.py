@@ -17,7 +17,7 @@ import httpx2
 from api.client_key import ClientKey
 from shared.addresses import origin_of
 from shared.errors import Fault, Refusal
-from shared.foreign_json import foreign_json
+from shared.foreign_json import foreign_object
 from shared.settings import GatewaySettings, is_loopback
 
 TIMEOUT_S: Final = 5.0
@@ -221,7 +221,7 @@ class Provider:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             name = type(error).__name__
             raise ProviderUnavailable(f"The identity provider does not answer ({name}).") from None
-        return response.status_code, _json_object(bytes(body))
+        return response.status_code, foreign_object(bytes(body))
 
 
 def read_metadata(document: Mapping[str, object], config: ProviderConfig) -> Metadata:
@@ -288,11 +288,3 @@ def _misfit(status: int, answer: Mapping[str, object]) -> Fault:
     error = answer.get("error")
     named = error if isinstance(error, str) and error.isidentifier() else f"status {status}"
     return ProviderMisfit(f"The identity provider refuses this application: {named[:64]}.")
-
-
-def _json_object(body: bytes) -> dict[str, object]:
-    try:
-        document = foreign_json(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}

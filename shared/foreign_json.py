@@ -18,3 +18,12 @@ def foreign_json(text: str | bytes) -> Any:
             surrogate or an integer of more than 4300 digits.
     """
     return from_json(text, allow_inf_nan=False)
+
+
+def foreign_object(text: str | bytes) -> dict[str, Any]:
+    """Returns the object in JSON text; an empty one where there is none."""
+    try:
+        value = foreign_json(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -26,7 +26,7 @@ def strict_json(document: bytes) -> object | None:
     other encodings and absurd nesting are all refused. A document that is `null` is None as well.
     """
     try:
-        foreign_json(document)  # first, so that the other never meets nesting or a lone surrogate
+        foreign_json(document)  # nesting, NaN and lone surrogates never reach the other
         value: object = json.loads(document, object_pairs_hook=_unique, parse_float=_finite)
     except ValueError:
         return None

@@ -143,8 +143,6 @@ class _Checker:
 
         """
         self._count()
-        if isinstance(raw, list | Pairs) and len(path) >= MAX_DEPTH:
-            raise _Unacceptable(f"is nested deeper than {MAX_DEPTH} levels", ())
         if isinstance(raw, Pairs):
             return self._mapping(raw, path)
         if isinstance(raw, list):

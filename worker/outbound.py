@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shared.errors import Fault
-from shared.foreign_json import foreign_json
+from shared.foreign_json import foreign_object
 from shared.settings import is_loopback
 
 TIMEOUT_S: Final = 5.0
@@ -41,11 +41,7 @@ class Reply:
 
     def document(self) -> dict[str, object]:
         """Returns the JSON object of the body; an empty one if there is none."""
-        try:
-            value = foreign_json(self.body)
-        except ValueError:
-            return {}
-        return value if isinstance(value, dict) else {}
+        return foreign_object(self.body)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.foreign_json import foreign_json
+from shared.foreign_json import foreign_json, foreign_object
 
 
 def nested(depth: int) -> str:
@@ -39,6 +39,12 @@ def test_json_is_read() -> None:
 def test_what_is_none_is_told_as_a_value_error(text: bytes) -> None:
     with pytest.raises(ValueError, match="at line 1"):
         foreign_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"a"', '{"a":' * 5000])
+def test_where_there_is_no_object_there_is_an_empty_one(text: str) -> None:
+    assert foreign_object('{"a": [1]}') == {"a": [1]}
+    assert foreign_object(text) == {}
 
 
 def below(frames: int, do: Callable[[], Any]) -> Any:
